@@ -1,0 +1,111 @@
+"""The 468-vertex mesh and the irises: MediaPipe's networks, run in LiteRT."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+
+from reverse_personalization import weights
+from reverse_personalization.faces import topology
+from reverse_personalization.faces.alignment import invert_transform, transform_points, warp_square
+from reverse_personalization.faces.face import ByteArray, Face, FloatArray, Mesh
+
+INPUT = 192
+# The network was trained on squares 1.5 times as wide as the face.
+MARGIN = 1.5
+IRIS_INPUT = 64
+IRIS_MARGIN = 2.3
+
+
+def _interpreter(name: str) -> Interpreter:
+    interpreter = Interpreter(str(weights.path(name)), num_threads=2)
+    interpreter.allocate_tensors()
+    return interpreter
+
+
+def _square(centre: FloatArray, side: float, right: FloatArray, size: int) -> FloatArray:
+    """2 x 3 transform to a `size` square of `side` pixels whose x axis points along `right`."""
+    x = right / max(float(np.linalg.norm(right)), 1e-6)
+    rows = np.array([[x[0], x[1]], [-x[1], x[0]]], np.float32) * (size / side)
+    return np.column_stack([rows, size / 2 - rows @ centre]).astype(np.float32)
+
+
+class FaceMesher:
+    """Lays the mesh on detected faces."""
+
+    def __init__(self) -> None:
+        """Load the network."""
+        self._net = _interpreter("face-mesh")
+        self._input = self._net.get_input_details()[0]["index"]
+        self._vertices, self._score = (d["index"] for d in self._net.get_output_details())
+
+    def mesh(self, image_rgb: ByteArray, face: Face, *, rounds: int = 2) -> Mesh:
+        """The mesh of `face`; each round starts from the square that the last one suggests.
+
+        Args:
+            image_rgb: uint8 H x W x 3.
+            face: from a detector, on the same picture.
+            rounds: network runs, at least 1; two are steady.
+        """
+        x, y, w, h = face.box
+        centre = np.array([x + w / 2, y + h / 2], np.float32)
+        right = face.keypoints[1] - face.keypoints[0]
+        mesh = self._run(image_rgb, _square(centre, MARGIN * max(w, h), right, INPUT))
+        for _ in range(rounds - 1):
+            mesh = self._run(image_rgb, self._square_of(mesh))
+        return mesh
+
+    @staticmethod
+    def _square_of(mesh: Mesh) -> FloatArray:
+        right = mesh.points[263] - mesh.points[33]
+        level = _square(np.zeros(2, np.float32), 1.0, right, 1)[:, :2]
+        turned = mesh.points @ level.T
+        low, high = turned.min(0), turned.max(0)
+        centre = ((low + high) / 2) @ level
+        return _square(centre, MARGIN * float((high - low).max()), right, INPUT)
+
+    def _run(self, image_rgb: ByteArray, matrix: FloatArray) -> Mesh:
+        crop = warp_square(image_rgb, matrix, INPUT)
+        self._net.set_tensor(self._input, crop[None].astype(np.float32) / 255)
+        self._net.invoke()
+        vertices = self._net.get_tensor(self._vertices).reshape(topology.VERTICES, 3)
+        logit = float(self._net.get_tensor(self._score).item())
+        scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
+        points = transform_points(invert_transform(matrix), vertices[:, :2])
+        return Mesh(
+            vertices=np.column_stack([points, vertices[:, 2] / scale]).astype(np.float32),
+            score=float(1 / (1 + np.exp(-logit))),
+        )
+
+
+class IrisFinder:
+    """Finds the irises of a meshed face."""
+
+    def __init__(self) -> None:
+        """Load the network."""
+        self._net = _interpreter("iris")
+        self._input = self._net.get_input_details()[0]["index"]
+        outputs = {int(np.prod(d["shape"])): d["index"] for d in self._net.get_output_details()}
+        self._iris = outputs[15]
+
+    def irises(self, image_rgb: ByteArray, mesh: Mesh) -> FloatArray:
+        """float32 2 x 5 x 2 pixels: right then left eye; centre, then four points of the rim."""
+        eyes = ((topology.RIGHT_EYE, False), (topology.LEFT_EYE, True))
+        return np.stack([self._iris_of(image_rgb, mesh, eye, flip) for eye, flip in eyes])
+
+    def _iris_of(self, image_rgb: ByteArray, mesh: Mesh, eye: tuple[int, ...], flip: bool) -> FloatArray:
+        """The network knows left eyes only (as seen by the camera): the other one is shown mirrored."""
+        outer, inner = mesh.points[eye[0]], mesh.points[eye[8]]
+        right = outer - inner if flip else inner - outer
+        side = IRIS_MARGIN * float(np.linalg.norm(right))
+        matrix = _square((outer + inner) / 2, max(side, 1.0), right, IRIS_INPUT)
+        if flip:
+            matrix[0] *= -1
+            matrix[0, 2] += IRIS_INPUT
+        crop = warp_square(image_rgb, matrix, IRIS_INPUT)
+        self._net.set_tensor(self._input, crop[None].astype(np.float32) / 255)
+        self._net.invoke()
+        points = self._net.get_tensor(self._iris).reshape(5, 3)[:, :2]
+        return cast(FloatArray, transform_points(invert_transform(matrix), points))
