@@ -1,0 +1,1 @@
+"""Pictures in and out: decoding, lossless writing back, metadata, the AI mark, contact sheets."""
