@@ -19,7 +19,7 @@ TURNED_SCALES = (320, 640)
 # A head that lies is rarer than an upright one, and what a turn finds upside down is often no face.
 TURNED_THRESHOLD = 0.75
 OVERLAP = 0.35
-# How far a picture around a face reaches, and how far a face found again may have moved, in units of its size.
+# In units of a face's size: how far its surroundings reach, and how far it may have moved when found again.
 SURROUNDINGS = 0.8
 AGAIN = 0.35
 
@@ -39,9 +39,15 @@ class Detector(Protocol):
 class YuNetDetector:
     """YuNet (OpenCV zoo), over scales and quarter turns, merged."""
 
-    def __init__(self, *, threshold: float = 0.6) -> None:
-        """Load the network; `threshold` is the least score of a face, 0 to 1."""
+    def __init__(self, *, threshold: float = 0.6, turned: bool = True) -> None:
+        """Load the network.
+
+        Args:
+            threshold: least score of a face, 0 to 1.
+            turned: search for lying and upside-down faces too.
+        """
         self._threshold = threshold
+        self._turned = (1, 2, 3) if turned else ()
         self._net = cv2.FaceDetectorYN.create(
             str(weights.path("yunet")), "", (320, 320), min(threshold, TURNED_THRESHOLD), 0.3, 5000
         )
@@ -55,7 +61,11 @@ class YuNetDetector:
         """The face that now lies where `face` lay in the picture's former state, or None."""
         crop, offset = surroundings(image_rgb, face)
         found = [
-            Face((f.box[0] + offset[0], f.box[1] + offset[1], *f.box[2:]), f.keypoints + np.float32(offset), f.score)
+            Face(
+                (f.box[0] + offset[0], f.box[1] + offset[1], *f.box[2:]),
+                f.keypoints + np.array(offset, np.float32),
+                f.score,
+            )
             for f in self._search_at(crop, SCALES[0] / max(crop.shape[:2]), turns=_turns_of(face))
             if f.score >= self._threshold
         ]
@@ -66,7 +76,7 @@ class YuNetDetector:
         long_side = max(image_rgb.shape[:2])
         for scale in _useful(SCALES, long_side):
             yield from self._search_at(image_rgb, scale / long_side, turns=0)
-        for turns in (1, 2, 3):
+        for turns in self._turned:
             for scale in _useful(TURNED_SCALES, long_side):
                 for face in self._search_at(image_rgb, scale / long_side, turns=turns):
                     # A net that is shown a face upside down may invent an upright one.

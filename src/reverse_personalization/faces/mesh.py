@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
@@ -108,4 +106,4 @@ class IrisFinder:
         self._net.set_tensor(self._input, crop[None].astype(np.float32) / 255)
         self._net.invoke()
         points = self._net.get_tensor(self._iris).reshape(5, 3)[:, :2]
-        return cast(FloatArray, transform_points(invert_transform(matrix), points))
+        return transform_points(invert_transform(matrix), points)

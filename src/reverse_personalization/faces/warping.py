@@ -59,7 +59,7 @@ def interpolate(
 
 
 def _affine_maps(corners: FloatArray, values: FloatArray) -> FloatArray:
-    """t x k x 3 maps from (x, y, 1) to values, given t x 3 x 2 corners and t x 3 x k values there."""
+    """Maps, t x k x 3, from (x, y, 1) to values, given t x 3 x 2 corners and t x 3 x k values there."""
     homogeneous = np.concatenate([corners, np.ones_like(corners[:, :, :1])], 2).astype(np.float64)
     flat = np.abs(np.linalg.det(homogeneous)) < 1e-6
     homogeneous[flat] = np.eye(3)

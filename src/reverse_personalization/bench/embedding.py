@@ -1,0 +1,76 @@
+"""Embeddings of the subjects of photos."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import numpy as np
+
+from reverse_personalization.faces.detection import Detector
+from reverse_personalization.faces.face import ByteArray, FloatArray
+from reverse_personalization.identity.base import Recogniser
+from reverse_personalization.media.images import read_photo
+
+MAX_PIXELS = 50_000_000
+
+
+class Boxed(Protocol):
+    """Something with a box: x, y, width, height in pixels."""
+
+    @property
+    def box(self) -> tuple[float, float, float, float]:
+        """x, y, width, height."""
+        ...
+
+
+B = TypeVar("B", bound=Boxed)
+
+
+def middlemost(faces: Sequence[B], image_rgb: ByteArray) -> B | None:
+    """The face that a portrait is of: the one nearest to the middle, in units of its own size."""
+    height, width = image_rgb.shape[:2]
+
+    def distance(face: B) -> float:
+        x, y, w, h = face.box
+        return float(np.hypot(x + w / 2 - width / 2, y + h / 2 - height / 2)) / max(w, h)
+
+    return min(faces, key=distance, default=None)
+
+
+def embed_subject(
+    image_rgb: ByteArray, detector: Detector, recognisers: Sequence[Recogniser]
+) -> dict[str, FloatArray] | None:
+    """Embeddings of a portrait's subject by each recogniser, or None where no face is found."""
+    face = middlemost(detector.detect(image_rgb), image_rgb)
+    if face is None:
+        return None
+    return {recogniser.name: recogniser.embed(image_rgb, face) for recogniser in recognisers}
+
+
+def embed_photos(
+    paths: Sequence[Path],
+    detector: Detector,
+    recognisers: Sequence[Recogniser],
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, FloatArray]:
+    """Embeddings of many portraits' subjects.
+
+    Returns:
+        For each recogniser's name float32 n x d, in the order of `paths`; NaN where no face is found.
+    """
+    found = []
+    for done, path in enumerate(paths, 1):
+        image_rgb = read_photo(path, max_pixels=MAX_PIXELS).image_rgb
+        found.append(embed_subject(image_rgb, detector, recognisers))
+        if progress is not None:
+            progress(done, len(paths))
+    return {r.name: stack([None if f is None else f[r.name] for f in found]) for r in recognisers}
+
+
+def stack(rows: Sequence[FloatArray | None]) -> FloatArray:
+    """Rows as one array; None becomes a row of NaN."""
+    width = next((len(row) for row in rows if row is not None), 0)
+    return np.stack([np.full(width, np.nan, np.float32) if row is None else row for row in rows])

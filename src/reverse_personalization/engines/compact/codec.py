@@ -1,0 +1,210 @@
+"""Canonical face space: a face as few numbers, and a change of those numbers as a change of the face.
+
+The mesh takes a face apart into *placement* (a similarity, which holds pose and size), *shape* (the mesh
+without placement) and *texture* (what lies on the mesh, in the canonical frame, with tone and contrast
+divided out). Shape and texture are linear in the codes, which are standardised: a standard normal vector is
+a face. What the codes do not hold stays in the picture: only differences of codes are decoded, so an
+unchanged code leaves every pixel as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from reverse_personalization.engines.compact.frame import SIZE, CanonicalFrame
+from reverse_personalization.faces import topology
+from reverse_personalization.faces.alignment import similarity_transform
+from reverse_personalization.faces.face import ByteArray, FloatArray, Mesh
+
+# Chroma is worth less than luma to the eye and to recognisers.
+CHROMA_WEIGHT = 0.7
+LEAST_CONTRAST = 0.04
+LEAST_LUMA = 0.1
+# Variance of a texel that the codes do not hold (luma has variance 1): the prior's weight in the fit.
+TEXEL_NOISE = 0.05
+# Residuals of this many standard deviations are something on the face, not the face: hair, frames, hands.
+OUTLIER = 2.5
+
+
+@dataclass(frozen=True, eq=False)
+class Tone:
+    """What is divided out of a texture, and stays with the picture.
+
+    Attributes:
+        luma: mean luma, 0 to 1.
+        contrast: standard deviation of luma.
+        chroma: float32 2, mean B - Y and mean R - Y.
+    """
+
+    luma: float
+    contrast: float
+    chroma: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Encoding:
+    """A face taken apart.
+
+    Attributes:
+        codes: float32 d, standardised.
+        placement: float32 3 x 4, the similarity from picture to canonical coordinates.
+        tone: what was divided out of the texture.
+        coverage: float32 SIZE x SIZE, 0 to 1: where the face is seen, and is what the codes say.
+    """
+
+    codes: FloatArray
+    placement: FloatArray
+    tone: Tone
+    coverage: FloatArray
+
+
+class FaceCodec:
+    """Encodes meshed faces and decodes differences of codes."""
+
+    def __init__(self, tensors: Mapping[str, NDArray[np.floating]]) -> None:
+        """Take the codec's tensors.
+
+        Args:
+            tensors: `mean_shape` 468 x 3; `shape_basis` s x 1404 and `texture_basis` t x p, whose rows are
+                one standard deviation of a component; `mean_texture` p; `rotation` (t + s) x (t + s),
+                orthonormal, from components (texture first) to codes; `kept` t + s, 1 for the codes that
+                hold pose, expression and light, else 0.
+        """
+        self._tensors = {name: np.asarray(tensor, np.float32) for name, tensor in tensors.items()}
+        self.frame = CanonicalFrame(self.mean_shape)
+        self._shape_variance = (self._tensors["shape_basis"] ** 2).sum(1)
+        self._gram: FloatArray = self._tensors["texture_basis"] @ self._tensors["texture_basis"].T
+
+    @property
+    def dimensions(self) -> int:
+        """Length of a code."""
+        return len(self._tensors["rotation"])
+
+    @property
+    def mean_shape(self) -> FloatArray:
+        """float32 468 x 3, canonical units; the eyes' outer corners are one apart."""
+        return self._tensors["mean_shape"]
+
+    @property
+    def kept(self) -> FloatArray:
+        """float32 d, 1 for the codes that hold pose, expression and light, which are nobody's; else 0."""
+        return self._tensors["kept"]
+
+    def encode(self, image_rgb: ByteArray, mesh: Mesh) -> Encoding:
+        """Take a meshed face of a uint8 H x W x 3 picture apart."""
+        placement, shape = place(mesh, self.mean_shape)
+        visible = self.frame.visibility(mesh, image_rgb.shape[:2])
+        texture, tone = normalise(self.frame.sample(image_rgb, mesh.points), visible * self.frame.modelled)
+        residual = pack(texture, self.frame) - self._tensors["mean_texture"]
+        seen = pack_mask(visible, self.frame)
+        components = self._fit(residual, seen)
+        explained = self._explained(residual - components @ self._tensors["texture_basis"], visible)
+        if (explained < 1).any():
+            components = self._fit(residual, seen * pack_mask(explained, self.frame))
+        offset = (shape - self.mean_shape).ravel()
+        of_shape = self._tensors["shape_basis"] @ offset / self._shape_variance
+        codes = self._tensors["rotation"] @ np.concatenate([components, of_shape])
+        return Encoding(codes.astype(np.float32), placement, tone, visible * explained)
+
+    def decode_difference(self, encoding: Encoding, codes: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """What moving from `encoding.codes` to `codes` changes.
+
+        Returns:
+            The texture's change, float32 SIZE x SIZE x 3 RGB in units of the picture's 0 to 1, and the mesh's
+            change, float32 468 x 3 in pixels of the picture.
+        """
+        components = self._tensors["rotation"].T @ (codes - encoding.codes)
+        of_texture = len(self._tensors["texture_basis"])
+        packed = components[:of_texture] @ self._tensors["texture_basis"]
+        offset = (components[of_texture:] @ self._tensors["shape_basis"]).reshape(topology.VERTICES, 3)
+        # The placement's inverse rotation and scale: the transpose over the squared scale.
+        linear = encoding.placement[:, :3]
+        scale2 = float(np.cbrt(np.linalg.det(linear)) ** 2)
+        return denormalise(unpack(packed, self.frame), encoding.tone), (offset @ linear) / scale2
+
+    def _fit(self, residual: FloatArray, seen: FloatArray) -> FloatArray:
+        """Most probable components given the texels that are seen (ridge regression)."""
+        basis = self._tensors["texture_basis"]
+        if (seen > 0.99).all():
+            gram: FloatArray = self._gram
+        else:
+            # Every third texel tells nearly as much.
+            sparse = slice(None, None, 3)
+            gram = np.float32(3) * (basis[:, sparse] * seen[sparse]) @ basis[:, sparse].T
+        regular = gram + TEXEL_NOISE * np.eye(len(basis), dtype=np.float32)
+        solved: FloatArray = np.linalg.solve(regular, basis @ (seen * residual)).astype(np.float32)
+        return solved
+
+    def _explained(self, residual: FloatArray, visible: FloatArray) -> FloatArray:
+        """Where the codes explain the texture, float32 SIZE x SIZE, 0 or 1 with soft borders."""
+        error = np.abs(unpack(residual, self.frame)[..., 0]) * visible
+        error = np.asarray(cv2.GaussianBlur(error, (0, 0), 2.0), np.float32)
+        spread = float(np.sqrt((error[self.frame.modelled] ** 2).mean())) + 1e-6
+        outlier = cv2.dilate((error > OUTLIER * max(spread, 0.15)).astype(np.float32), np.ones((5, 5)))
+        return np.asarray(1 - cv2.GaussianBlur(outlier, (0, 0), 1.5), np.float32)
+
+
+def place(mesh: Mesh, mean_shape: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """The placement of a mesh (3 x 4, picture to canonical), and the mesh in canonical coordinates."""
+    rigid = list(topology.RIGID)
+    placement = similarity_transform(mesh.vertices[rigid], mean_shape[rigid])
+    return placement, mesh.vertices @ placement[:, :3].T + placement[:, 3]
+
+
+def normalise(texture_rgb: FloatArray, seen: FloatArray) -> tuple[FloatArray, Tone]:
+    """Divide tone and contrast out of a float SIZE x SIZE x 3 RGB texture; gives luma, B - Y, R - Y."""
+    luma = texture_rgb @ np.array([0.299, 0.587, 0.114], np.float32)
+    chroma = texture_rgb[..., [2, 0]] - luma[..., None]
+    weight = seen / max(float(seen.sum()), 1e-6)
+    mean = float((luma * weight).sum())
+    contrast = float(np.sqrt(((luma - mean) ** 2 * weight).sum()))
+    tone = Tone(
+        luma=max(mean, LEAST_LUMA),
+        contrast=max(contrast, LEAST_CONTRAST),
+        chroma=(chroma * weight[..., None]).sum((0, 1)).astype(np.float32),
+    )
+    planes = ((luma - mean) / tone.contrast, *np.moveaxis((chroma - tone.chroma) / tone.luma, 2, 0))
+    return np.stack(planes, 2).astype(np.float32), tone
+
+
+def denormalise(change: FloatArray, tone: Tone) -> FloatArray:
+    """The RGB change, in units of 0 to 1, that a change of luma, B - Y and R - Y stands for."""
+    luma = change[..., 0] * tone.contrast
+    blue, red = change[..., 1] * tone.luma, change[..., 2] * tone.luma
+    green = -(0.299 * red + 0.114 * blue) / 0.587
+    return luma[..., None] + np.stack([red, green, blue], 2)
+
+
+def pack(texture: FloatArray, frame: CanonicalFrame) -> FloatArray:
+    """The modelled texels as one vector: luma at full, chroma at half resolution."""
+    chroma = CHROMA_WEIGHT * _halved(frame, texture[..., 1:])
+    return np.concatenate([texture[..., 0][frame.modelled], chroma.T.ravel()]).astype(np.float32)
+
+
+def pack_mask(mask: FloatArray, frame: CanonicalFrame) -> FloatArray:
+    """A SIZE x SIZE mask in the order of `pack`."""
+    of_chroma = _halved(frame, mask)
+    return np.concatenate([mask[frame.modelled], of_chroma, of_chroma]).astype(np.float32)
+
+
+def unpack(packed: FloatArray, frame: CanonicalFrame) -> FloatArray:
+    """Undo `pack`: float32 SIZE x SIZE x 3, zero where nothing is modelled."""
+    luma = np.zeros((SIZE, SIZE), np.float32)
+    count = int(frame.modelled.sum())
+    luma[frame.modelled] = packed[:count]
+    small = np.zeros((SIZE // 2, SIZE // 2, 2), np.float32)
+    modelled = frame.modelled[::2, ::2]
+    small[modelled] = packed[count:].reshape(2, -1).T / CHROMA_WEIGHT
+    chroma = cv2.resize(small, (SIZE, SIZE), interpolation=cv2.INTER_LINEAR)
+    return np.concatenate([luma[..., None], chroma], 2)
+
+
+def _halved(frame: CanonicalFrame, full: FloatArray) -> FloatArray:
+    """The modelled texels of a picture at half its resolution."""
+    half = cv2.resize(full, (SIZE // 2, SIZE // 2), interpolation=cv2.INTER_AREA)
+    return np.asarray(half[frame.modelled[::2, ::2]], np.float32)

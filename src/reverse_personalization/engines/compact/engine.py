@@ -1,0 +1,121 @@
+"""The compact engine: the method in canonical face space, on a CPU, without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+from safetensors.numpy import load_file
+
+from reverse_personalization import weights
+from reverse_personalization.engines.base import Conditions, Defaults, Encoded
+from reverse_personalization.engines.compact.codec import Encoding, FaceCodec
+from reverse_personalization.engines.compact.denoiser import Denoiser
+from reverse_personalization.engines.compact.rendering import Renderer
+from reverse_personalization.engines.compact.strangers import Strangers
+from reverse_personalization.errors import EngineError
+from reverse_personalization.faces.compositing import Rendering
+from reverse_personalization.faces.face import ByteArray, Face, FloatArray, Mesh
+from reverse_personalization.faces.mesh import FaceMesher
+from reverse_personalization.identity.base import Recogniser
+from reverse_personalization.identity.sface import SFace
+from reverse_personalization.inversion import STABLE_DIFFUSION, Array, Row
+from reverse_personalization.noise import KeyedNoise
+
+# Below this the mesh lies on something that is no face, or not well.
+LEAST_MESH_SCORE = 0.5
+# Standard deviations beyond which a code is no face's.
+CODE_LIMIT = 3.0
+
+
+@dataclass(frozen=True, eq=False)
+class Identity:
+    """A condition of the denoiser: a unit float32 128 embedding, or zeros for the null identity."""
+
+    embedding: FloatArray
+
+
+NULL = Identity(np.zeros(128, np.float32))
+
+
+@dataclass(frozen=True, eq=False)
+class MeshedFace:
+    """What the engine needs of a face to decode it."""
+
+    mesh: Mesh
+    encoding: Encoding
+
+
+class CompactEngine:
+    """Small, trained by this project; see `docs/model_card_compact.md`."""
+
+    name = "compact"
+    defaults = Defaults(guidance=-1.5, surrogate=1.5, steps=12, skip=0.3)
+    schedule = STABLE_DIFFUSION
+    weights: tuple[str, ...] = ("compact", "face-mesh", "sface")
+
+    def __init__(self, *, guide: Recogniser | None = None) -> None:
+        """Load the models; the guide is SFace by default, which the denoiser was trained with."""
+        tensors = load_file(weights.path("compact"))
+        parts = {
+            part: {
+                name.removeprefix(f"{part}."): t for name, t in tensors.items() if name.startswith(f"{part}.")
+            }
+            for part in ("codec", "denoiser", "strangers")
+        }
+        self._codec = FaceCodec(parts["codec"])
+        self._denoiser = Denoiser(parts["denoiser"])
+        self._strangers = Strangers(parts["strangers"])
+        self._renderer = Renderer(self._codec.frame)
+        self._mesher = FaceMesher()
+        self.guide: Recogniser = guide or SFace()
+
+    def encode(self, image_rgb: ByteArray, face: Face) -> Encoded:
+        """Mesh a face and take it apart; `x0` is float32 d.
+
+        Raises:
+            EngineError: no mesh can be laid on the face.
+        """
+        mesh = self._mesher.mesh(image_rgb, face)
+        if mesh.score < LEAST_MESH_SCORE:
+            raise EngineError(
+                f"No mesh fits the face (score {mesh.score:.2f}, at least {LEAST_MESH_SCORE} needed)."
+            )
+        encoding = self._codec.encode(image_rgb, mesh)
+        return Encoded(encoding.codes, self._codec.kept, MeshedFace(mesh, encoding))
+
+    def conditions(
+        self, embedding: FloatArray, noise: KeyedNoise, *labels: str | int
+    ) -> Conditions[Identity]:
+        """Null, own and a stranger's identity; the stranger is drawn from `noise` under `labels`."""
+        own = embedding / max(float(np.linalg.norm(embedding)), 1e-6)
+        stranger = self._strangers.draw(own, noise.generator(*labels, "stranger"))
+        return Conditions(NULL, Identity(own), Identity(stranger))
+
+    def noise(self, encoded: Encoded, steps: int, noise: KeyedNoise, *labels: str | int) -> Sequence[Array]:
+        """Standard normal, float32 steps x d."""
+        shape = steps, len(encoded.x0)
+        return cast(Sequence[Array], noise.generator(*labels, "noise").standard_normal(shape, np.float32))
+
+    def predict(self, rows: Sequence[Row[Identity]]) -> Sequence[Array]:
+        """Epsilon of each row, from one run of the network."""
+        steps = [row.timestep for row in rows]
+        return list(
+            self._denoiser.predict_noise(
+                np.stack([row.x for row in rows]),
+                np.stack([row.condition.embedding for row in rows]),
+                alphas=np.array([self.schedule.alpha(t) for t in steps], np.float32),
+                sigmas=np.array([self.schedule.sigma(t) for t in steps], np.float32),
+            )
+        )
+
+    def decode(self, image_rgb: ByteArray, encoded: Encoded, x: Array) -> Rendering:
+        """The face with codes `x`, none of which goes beyond what faces have, or where it was already."""
+        face: MeshedFace = encoded.context
+        reach = np.maximum(np.abs(encoded.x0), CODE_LIMIT)
+        texture_change, mesh_change = self._codec.decode_difference(face.encoding, np.clip(x, -reach, reach))
+        return self._renderer.render(
+            image_rgb, face.mesh, face.encoding.coverage, texture_change, mesh_change
+        )

@@ -1,0 +1,100 @@
+"""The canonical frame: a fixed picture plane on which every meshed face lies the same way."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from reverse_personalization.faces import topology
+from reverse_personalization.faces.face import ByteArray, FloatArray, Mesh
+from reverse_personalization.faces.warping import interpolate, rasterise
+
+SIZE = 128
+MARGIN = 4.0
+# Below this cosine between a triangle and its frontal self, a texel is seen too obliquely to be trusted.
+OBLIQUE, FRONTAL = 0.15, 0.45
+
+
+class CanonicalFrame:
+    """The mean face, laid on SIZE x SIZE texels."""
+
+    def __init__(self, mean_shape: FloatArray) -> None:
+        """Lay out `mean_shape`, float32 468 x 3 in canonical units, as large as the frame allows."""
+        plane = mean_shape[:, :2]
+        low, high = plane.min(0), plane.max(0)
+        self.texels_per_unit = float((SIZE - 2 * MARGIN) / (high - low).max())
+        self._offset = SIZE / 2 - (low + high) / 2 * self.texels_per_unit
+        self.vertices = self.to_texels(plane)
+        self.triangles = topology.triangles()
+        self._covered = rasterise(self.vertices, self.triangles, (SIZE, SIZE), mean_shape[:, 2])
+        self._areas = _signed_areas(self.vertices[self.triangles])
+        self.interior = _polygons(self.vertices, topology.RIGHT_EYE, topology.LEFT_EYE, topology.INNER_LIPS)
+        self.modelled: NDArray[np.bool_] = (self._covered >= 0) & ~self.interior
+
+    def to_texels(self, plane: FloatArray) -> FloatArray:
+        """Canonical x, y (n x 2) as texel coordinates."""
+        return np.asarray(plane * self.texels_per_unit + self._offset, np.float32)
+
+    def spread(self, values: FloatArray) -> FloatArray:
+        """Vertex values (468 x k) at every texel, float32 SIZE x SIZE x k."""
+        return interpolate(self._covered, self.vertices, self.triangles, values)
+
+    def sample(self, image_rgb: ByteArray, points: FloatArray) -> FloatArray:
+        """What a picture shows on the mesh.
+
+        Args:
+            image_rgb: uint8 H x W x 3.
+            points: float32 468 x 2, the mesh in the picture's pixels.
+
+        Returns:
+            float32 SIZE x SIZE x 3, 0 to 1, antialiased when the face is larger than the frame.
+        """
+        low = np.maximum(np.floor(points.min(0)).astype(int) - 2, 0)
+        high = np.maximum(np.ceil(points.max(0)).astype(int) + 3, low + 1)
+        crop = image_rgb[low[1] : high[1], low[0] : high[0]]
+        if crop.size == 0:
+            return np.zeros((SIZE, SIZE, 3), np.float32)
+        shrink = max(1.0, float(np.ptp(points, axis=0).max()) / SIZE)
+        size = max(1, round(crop.shape[1] / shrink)), max(1, round(crop.shape[0] / shrink))
+        small = cv2.resize(crop, size, interpolation=cv2.INTER_AREA) if shrink > 1 else crop
+        scale = np.array([small.shape[1] / crop.shape[1], small.shape[0] / crop.shape[0]])
+        # Pixel centres, not corners, keep their place.
+        grid = self.spread(((points - low + 0.5) * scale - 0.5).astype(np.float32))
+        sampled = cv2.remap(
+            small, grid[..., 0], grid[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
+        return cast(FloatArray, sampled.astype(np.float32) / 255)
+
+    def visibility(self, mesh: Mesh, size: tuple[int, int]) -> FloatArray:
+        """How well each texel is seen: turned away and outside the picture count for nothing.
+
+        Args:
+            mesh: in the picture's pixels.
+            size: height, width of the picture.
+
+        Returns:
+            float32 SIZE x SIZE, 0 to 1.
+        """
+        areas = _signed_areas(mesh.points[self.triangles])
+        facing = areas / self._areas * (np.abs(self._areas).sum() / max(float(np.abs(areas).sum()), 1e-6))
+        of_triangle = np.clip((facing - OBLIQUE) / (FRONTAL - OBLIQUE), 0, 1)
+        seen = np.where(self._covered >= 0, of_triangle[self._covered], 0).astype(np.float32)
+        grid = self.spread(mesh.points)
+        inside = (grid >= 0).all(2) & (grid <= np.array([size[1] - 1, size[0] - 1])).all(2)
+        return cast(FloatArray, cv2.GaussianBlur(seen * inside, (0, 0), 1.5))
+
+
+def _signed_areas(corners: FloatArray) -> FloatArray:
+    """Signed areas of t x 3 x 2 triangles."""
+    a, b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    return (0.5 * (a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0])).astype(np.float32)
+
+
+def _polygons(vertices: FloatArray, *rings: tuple[int, ...]) -> NDArray[np.bool_]:
+    mask = np.zeros((SIZE, SIZE), np.uint8)
+    for ring in rings:
+        cv2.fillPoly(mask, [np.round(vertices[list(ring)]).astype(np.int32)], 1)
+    return mask > 0

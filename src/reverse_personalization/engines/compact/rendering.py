@@ -1,0 +1,100 @@
+"""From a change of the mesh and of its texture to pixels."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import cv2
+import numpy as np
+
+from reverse_personalization.engines.compact.frame import SIZE, CanonicalFrame
+from reverse_personalization.faces import topology
+from reverse_personalization.faces.compositing import Rendering
+from reverse_personalization.faces.face import ByteArray, FloatArray, Mesh
+from reverse_personalization.faces.warping import interpolate, rasterise
+
+# Texels over which a change fades toward the face's outline, and around eyes and mouth.
+OUTLINE_FADE = 14.0
+OPENING_FADE = 2.0
+# Share of the face's width over which the shape's change fades: the outline itself stays.
+SHAPE_FADE = 0.22
+
+
+class Renderer:
+    """Applies changes of texture and shape to pictures."""
+
+    def __init__(self, frame: CanonicalFrame) -> None:
+        """Prepare the fades of the canonical frame."""
+        self._frame = frame
+        inside = (frame.spread(np.ones((topology.VERTICES, 1), np.float32))[..., 0] > 0).astype(np.uint8)
+        distance = np.asarray(cv2.distanceTransform(inside, cv2.DIST_L2, 5), np.float32)
+        opening = cv2.GaussianBlur(frame.interior.astype(np.float32), (0, 0), OPENING_FADE)
+        self.fade: FloatArray = _smoothstep(distance / OUTLINE_FADE) * (1 - opening) ** 2
+        self.mobility = _mobility(frame.vertices)
+
+    def render(
+        self,
+        image_rgb: ByteArray,
+        mesh: Mesh,
+        coverage: FloatArray,
+        texture_change: FloatArray,
+        mesh_change: FloatArray,
+    ) -> Rendering:
+        """Change a face.
+
+        Args:
+            image_rgb: uint8 H x W x 3; not changed itself.
+            mesh: of the face in that picture.
+            coverage: float32 SIZE x SIZE, 0 to 1: where the face may change.
+            texture_change: float32 SIZE x SIZE x 3 RGB, in units of 0 to 1.
+            mesh_change: float32 468 x 3, pixels.
+        """
+        moved = mesh.points + self.mobility * mesh_change[:, :2]
+        rows, columns = _bounds(moved, image_rgb.shape[:2])
+        origin = np.array([columns.start, rows.start], np.float32)
+        size = rows.stop - rows.start, columns.stop - columns.start
+        covered = rasterise(moved - origin, self._frame.triangles, size, mesh.vertices[:, 2])
+        values = np.concatenate([mesh.points - moved, self._frame.vertices], 1)
+        field = interpolate(covered, moved - origin, self._frame.triangles, values)
+        texel_x, texel_y = field[..., 2], field[..., 3]
+        seen = _look_up(coverage, texel_x, texel_y) * (covered >= 0)
+        change = _look_up(texture_change * (coverage * self.fade)[..., None], texel_x, texel_y)
+        change[covered < 0] = 0
+        shift = field[..., :2] * seen[..., None]
+        before = image_rgb[rows, columns]
+        warped = _warp(image_rgb, shift, origin)
+        after = np.clip(np.rint(warped + 255 * change), 0, 255).astype(np.uint8)
+        return Rendering(rows, columns, after, (after != before).any(2))
+
+
+def _mobility(vertices: FloatArray) -> FloatArray:
+    """How freely each vertex moves, 468 x 1: not at all on the outline."""
+    outline = vertices[list(topology.FACE_OVAL)]
+    distance = np.linalg.norm(vertices[:, None] - outline[None], axis=2).min(1)
+    return _smoothstep(distance / (SHAPE_FADE * SIZE))[:, None]
+
+
+def _smoothstep(x: FloatArray) -> FloatArray:
+    x = np.clip(x, 0, 1)
+    return (x * x * (3 - 2 * x)).astype(np.float32)
+
+
+def _bounds(points: FloatArray, size: tuple[int, int]) -> tuple[slice, slice]:
+    low = np.floor(points.min(0)).astype(int)
+    high = np.ceil(points.max(0)).astype(int) + 1
+    left, right = (int(v) for v in np.clip([low[0], high[0]], 0, size[1]))
+    top, bottom = (int(v) for v in np.clip([low[1], high[1]], 0, size[0]))
+    return slice(top, bottom), slice(left, right)
+
+
+def _look_up(canonical: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:
+    return cast(FloatArray, cv2.remap(canonical, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE))
+
+
+def _warp(image_rgb: ByteArray, shift: FloatArray, origin: FloatArray) -> FloatArray:
+    """The picture seen through a field of shifts, float32 h x w x 3; exact where the shift is zero."""
+    height, width = shift.shape[:2]
+    x = np.arange(width, dtype=np.float32) + origin[0] + shift[..., 0]
+    y = np.arange(height, dtype=np.float32)[:, None] + origin[1] + shift[..., 1]
+    warped = cv2.remap(image_rgb, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return cast(FloatArray, warped.astype(np.float32))

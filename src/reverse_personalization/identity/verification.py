@@ -1,0 +1,132 @@
+"""Whether a face could still be taken for the person it was."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from reverse_personalization.faces.detection import Detector, surroundings
+from reverse_personalization.faces.face import ByteArray, Face, FloatArray
+from reverse_personalization.identity.base import Recogniser
+from reverse_personalization.identity.thresholds import threshold
+
+Role = Literal["guide", "verifier"]
+
+
+@dataclass(frozen=True)
+class Similarity:
+    """How alike one recogniser finds a face before and after.
+
+    Attributes:
+        recogniser: its name.
+        role: "verifier" decides; "guide" led the engine, so that its word proves less.
+        before: similarity of the source face to its own mirror image: what the same person scores.
+        after: similarity of the source face to the result.
+        threshold: above which two faces match.
+    """
+
+    recogniser: str
+    role: Role
+    before: float
+    after: float
+    threshold: float
+
+    @property
+    def matches(self) -> bool:
+        """Whether the result is taken for the source person. A similarity that is no number matches."""
+        return not self.after <= self.threshold
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A face as the recognisers know it, before anything was done.
+
+    Attributes:
+        face: where it is.
+        embeddings: per recogniser, of the face.
+        before: per recogniser, the similarity to its mirror image.
+    """
+
+    face: Face
+    embeddings: dict[str, FloatArray]
+    before: dict[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Check:
+    """What a verifier says of a result.
+
+    Attributes:
+        similarities: one per recogniser, up to the first that matches.
+        face: the face that was found in the result's place, or None.
+    """
+
+    similarities: tuple[Similarity, ...]
+    face: Face | None
+
+    @property
+    def matches(self) -> bool:
+        """Whether any recogniser takes the result for the source person."""
+        return any(similarity.matches for similarity in self.similarities)
+
+
+class Verifier:
+    """Compares results with sources, by recognisers that did not guide and by the one that did."""
+
+    def __init__(self, detector: Detector, recognisers: Sequence[tuple[Recogniser, Role]]) -> None:
+        """Take a detector, which finds the results' faces anew, and the recognisers, the quickest first."""
+        self._detector = detector
+        self._recognisers = tuple(recognisers)
+        self._thresholds = {
+            recogniser.name: threshold(recogniser.name).similarity for recogniser, _ in recognisers
+        }
+
+    def source(self, image_rgb: ByteArray, face: Face) -> Source:
+        """Embed a face before anything is done to it."""
+        mirror_rgb, mirrored = _mirror(image_rgb, face)
+        embeddings, before = {}, {}
+        for recogniser, _ in self._recognisers:
+            embedding = recogniser.embed(image_rgb, face)
+            reflected = recogniser.embed(mirror_rgb, mirrored)
+            embeddings[recogniser.name] = embedding
+            before[recogniser.name] = float(recogniser.similarity(embedding, reflected).item())
+        return Source(face, embeddings, before)
+
+    def recognises(self, source: Source) -> bool:
+        """Whether the recognisers know the source person; only then does a low similarity say anything."""
+        return all(value > self._thresholds[name] for name, value in source.before.items())
+
+    def check(self, image_rgb: ByteArray, source: Source) -> Check:
+        """Compare what is now in a face's place with the face that was there.
+
+        The place is searched anew, as somebody who has only the result would; where no face is found, the
+        source's own place is embedded, as somebody who knows it could. The first recogniser that matches
+        settles it, so the others are not asked any more.
+        """
+        found = self._detector.find_again(image_rgb, source.face)
+        similarities: list[Similarity] = []
+        for recogniser, role in self._recognisers:
+            similarities.append(self._compare(recogniser, role, image_rgb, found or source.face, source))
+            if similarities[-1].matches:
+                break
+        return Check(tuple(similarities), found)
+
+    def _compare(
+        self, recogniser: Recogniser, role: Role, image_rgb: ByteArray, face: Face, source: Source
+    ) -> Similarity:
+        name = recogniser.name
+        after = recogniser.similarity(recogniser.embed(image_rgb, face), source.embeddings[name])
+        return Similarity(name, role, source.before[name], float(after.item()), self._thresholds[name])
+
+
+def _mirror(image_rgb: ByteArray, face: Face) -> tuple[ByteArray, Face]:
+    """The mirror image of a face with its surroundings."""
+    crop, (left, top) = surroundings(image_rgb, face)
+    x, y, w, h = face.box
+    keypoints = face.keypoints[[1, 0, 2, 4, 3]] - np.array([left, top], np.float32)
+    keypoints[:, 0] = crop.shape[1] - 1 - keypoints[:, 0]
+    box = (crop.shape[1] - (x - left) - w, y - top, w, h)
+    return np.ascontiguousarray(crop[:, ::-1]), Face(box, keypoints, face.score)

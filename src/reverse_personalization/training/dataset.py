@@ -1,0 +1,127 @@
+"""From a folder of photos to the faces that the compact engine trains on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reverse_personalization.errors import InputError
+from reverse_personalization.faces.alignment import (
+    ARCFACE_TEMPLATE,
+    arcface_crop,
+    similarity_transform,
+    transform_points,
+    warp_square,
+)
+from reverse_personalization.faces.detection import YuNetDetector
+from reverse_personalization.faces.face import ByteArray, Face, FloatArray, Mesh
+from reverse_personalization.faces.mesh import FaceMesher
+from reverse_personalization.identity.sface import SFace
+from reverse_personalization.media.images import is_supported, read_photo
+
+CROP = 256
+# The recogniser's template, in the middle of the crop, with room for chin and forehead.
+CROP_TEMPLATE: FloatArray = ((ARCFACE_TEMPLATE - 56) * (0.58 * CROP / 112) + [CROP / 2, 0.48 * CROP]).astype(
+    np.float32
+)
+LEAST_MESH_SCORE = 0.9
+LEAST_SIZE = 60.0
+MAX_PIXELS = 50_000_000
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingFaces:
+    """Aligned faces, each followed by its mirror image.
+
+    Attributes:
+        source: str n, the photo's path below the data folder; a face and its mirror image share it.
+        crop: uint8 n x 256 x 256 x 3.
+        vertices: float32 n x 468 x 3, the mesh in the crop's pixels.
+        small: uint8 n x 112 x 112 x 3, the recogniser's crop.
+        small_vertices: float32 n x 468 x 3, the mesh in that crop's pixels.
+        embedding: float32 n x 128, SFace's, unit length.
+    """
+
+    source: NDArray[np.str_]
+    crop: ByteArray
+    vertices: FloatArray
+    small: ByteArray
+    small_vertices: FloatArray
+    embedding: FloatArray
+
+    def save(self, path: Path) -> None:
+        """Write everything to an npz file."""
+        arrays = {field.name: getattr(self, field.name) for field in fields(self)}
+        partial = path.with_suffix(".partial.npz")
+        np.savez(partial, allow_pickle=False, **arrays)
+        partial.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> TrainingFaces:
+        """Read what `save` wrote."""
+        with np.load(path) as arrays:
+            return cls(**{field.name: arrays[field.name] for field in fields(cls)})
+
+
+def build_dataset(folder: Path, *, progress: Progress | None = None) -> TrainingFaces:
+    """Find, mesh and embed the main face of every photo below a folder.
+
+    Raises:
+        InputError: no face in any photo.
+    """
+    photos = sorted(path for path in folder.rglob("*") if path.is_file() and is_supported(path))
+    detector, mesher, recogniser = YuNetDetector(threshold=0.7, turned=False), FaceMesher(), SFace()
+    rows: list[dict[str, object]] = []
+    for done, path in enumerate(photos, 1):
+        image_rgb = read_photo(path, max_pixels=MAX_PIXELS).image_rgb
+        face = next((f for f in detector.detect(image_rgb) if f.size >= LEAST_SIZE), None)
+        if face is not None:
+            pair = [_row(*view, mesher, recogniser) for view in _both(image_rgb, face)]
+            if all(row is not None for row in pair):
+                rows += [{"source": str(path.relative_to(folder)), **row} for row in pair if row is not None]
+        if progress is not None:
+            progress(done, len(photos))
+    if not rows:
+        raise InputError(f"{folder.name}: no face of at least {LEAST_SIZE:g} pixels in {len(photos)} photos.")
+    return TrainingFaces(**{name: np.array([row[name] for row in rows]) for name in rows[0]})
+
+
+def _both(image_rgb: ByteArray, face: Face) -> Iterator[tuple[ByteArray, Face]]:
+    """The picture with its face, and its mirror image."""
+    yield image_rgb, face
+    width = image_rgb.shape[1]
+    x, y, w, h = face.box
+    keypoints = face.keypoints[[1, 0, 2, 4, 3]].copy()
+    keypoints[:, 0] = width - 1 - keypoints[:, 0]
+    yield np.ascontiguousarray(image_rgb[:, ::-1]), Face((width - x - w, y, w, h), keypoints, face.score)
+
+
+def _row(
+    image_rgb: ByteArray, face: Face, mesher: FaceMesher, recogniser: SFace
+) -> dict[str, ByteArray | FloatArray] | None:
+    mesh = mesher.mesh(image_rgb, face)
+    if mesh.score < LEAST_MESH_SCORE:
+        return None
+    to_crop = similarity_transform(face.keypoints, CROP_TEMPLATE)
+    small, to_small = arcface_crop(image_rgb, face.keypoints)
+    embedding = recogniser.embed_crop(small)
+    return {
+        "crop": warp_square(image_rgb, to_crop, CROP),
+        "vertices": _moved(mesh, to_crop),
+        "small": small,
+        "small_vertices": _moved(mesh, to_small),
+        "embedding": embedding / np.linalg.norm(embedding),
+    }
+
+
+def _moved(mesh: Mesh, matrix: FloatArray) -> FloatArray:
+    scale = float(np.sqrt(np.linalg.det(matrix[:, :2])))
+    return np.column_stack([transform_points(matrix, mesh.points), mesh.vertices[:, 2] * scale]).astype(
+        np.float32
+    )
