@@ -1,0 +1,208 @@
+"""`revpers anonymize`: photos in, verified strangers out."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+
+import typer
+from pydantic import ValidationError
+
+from reverse_personalization.errors import OutputError, UsageError
+from reverse_personalization.settings import EngineName, Fallback, Settings
+
+if TYPE_CHECKING:
+    from reverse_personalization.cli.batch import PhotoAnonymizer
+    from reverse_personalization.cli.outcomes import Watcher
+    from reverse_personalization.cli.sheet import SheetCollector
+
+ProgressKind = Literal["auto", "jsonl", "none"]
+
+_FILES: Final = "Files"
+_METHOD: Final = "How faces change"
+_SAFETY: Final = "Finding faces, and faces that cannot be replaced"
+_ENGINES: Final = "the engine's own"
+_DEFAULTS: Final = Settings()
+
+app = typer.Typer(add_completion=False)
+
+
+def _option(*names: str, panel: str, text: str) -> Any:
+    return typer.Option(*names, help=text, rich_help_panel=panel)
+
+
+def _setting(name: str, *, panel: str, default: str | bool = True) -> Any:
+    """An option that sets the field of `Settings` of that name, and takes its help text from there."""
+    return typer.Option(
+        f"--{name.replace('_', '-')}",
+        help=Settings.model_fields[name].description,
+        rich_help_panel=panel,
+        show_default=default,
+    )
+
+
+@app.command()
+def anonymize(  # noqa: PLR0913, PLR0917
+    inputs: Annotated[
+        list[str], typer.Argument(metavar="INPUT", help="Photos, folders (with -r), globs in quotes.")
+    ],
+    output: Annotated[
+        str, _option("--output", "-o", panel=_FILES, text="A file for one photo, else a folder.")
+    ],
+    recursive: Annotated[
+        bool, _option("--recursive", "-r", panel=_FILES, text="Enter folders; the output mirrors them.")
+    ] = False,
+    force: Annotated[
+        bool, _option("--force", panel=_FILES, text="Replace outputs that exist; originals never.")
+    ] = False,
+    resume: Annotated[
+        bool, _option("--resume", panel=_FILES, text="Skip what is done, redo what is out of date.")
+    ] = False,
+    dry_run: Annotated[
+        bool, _option("--dry-run", panel=_FILES, text="List what would be done, and do nothing.")
+    ] = False,
+    allow_no_faces: Annotated[
+        bool, _option("--allow-no-faces", panel=_FILES, text="Write photos in which no face is found, too.")
+    ] = False,
+    contact_sheet: Annotated[
+        Path | None,
+        _option(
+            "--contact-sheet",
+            panel=_FILES,
+            text="PNG that shows each face before and after. Holds original faces: never publish it.",
+        ),
+    ] = None,
+    keep_metadata: Annotated[
+        str,
+        _option(
+            "--keep-metadata",
+            panel=_FILES,
+            text="Metadata to keep, with commas: datetime, camera, exposure, copyright, description, "
+            "resolution, gps; or all, which is all but gps.",
+        ),
+    ] = "",
+    mark: Annotated[
+        bool,
+        _option("--mark/--no-mark", panel=_FILES, text="State in the file that AI changed the photo."),
+    ] = _DEFAULTS.mark,
+    progress: Annotated[
+        ProgressKind,
+        _option("--progress", panel=_FILES, text="auto: a bar on terminals; jsonl: events on stdout; none."),
+    ] = "auto",
+    engine: Annotated[EngineName, _setting("engine", panel=_METHOD)] = _DEFAULTS.engine,
+    guidance: Annotated[float | None, _setting("guidance", panel=_METHOD, default=_ENGINES)] = None,
+    surrogate: Annotated[float | None, _setting("surrogate", panel=_METHOD, default=_ENGINES)] = None,
+    steps: Annotated[int | None, _setting("steps", panel=_METHOD, default=_ENGINES)] = None,
+    skip: Annotated[float | None, _setting("skip", panel=_METHOD, default=_ENGINES)] = None,
+    attributes: Annotated[str | None, _setting("attributes", panel=_METHOD)] = None,
+    seed: Annotated[int | None, _setting("seed", panel=_METHOD)] = None,
+    allow_non_anonymizing: Annotated[
+        bool,
+        _option("--allow-non-anonymizing", panel=_METHOD, text="Accept a guidance that does not push away."),
+    ] = False,
+    max_tries: Annotated[int, _setting("max_tries", panel=_SAFETY)] = _DEFAULTS.max_tries,
+    fallback: Annotated[Fallback, _setting("fallback", panel=_SAFETY)] = _DEFAULTS.fallback,
+    detection_threshold: Annotated[
+        float, _setting("detection_threshold", panel=_SAFETY)
+    ] = _DEFAULTS.detection_threshold,
+    max_pixels: Annotated[int, _setting("max_pixels", panel=_SAFETY)] = _DEFAULTS.max_pixels,
+) -> int:
+    """Replace every face in photos by a believable stranger's, and verify that it is not recognised.
+
+    A face that cannot be replaced and verified is obscured. A photo in which no face is found is not written.
+    Beside each output lies its record, OUTPUT.json, which says what was done.
+    """
+    from reverse_personalization.cli.batch import Batch, Policy
+    from reverse_personalization.cli.planning import make_plan
+
+    settings = _settings(
+        engine=engine,
+        guidance=guidance,
+        surrogate=surrogate,
+        steps=steps,
+        skip=skip,
+        attributes=attributes,
+        seed=seed,
+        max_tries=max_tries,
+        fallback=fallback,
+        detection_threshold=detection_threshold,
+        max_pixels=max_pixels,
+        keep_metadata=_metadata_names(keep_metadata),
+        mark=mark,
+    )
+    _check_direction(settings, allowed=allow_non_anonymizing)
+    plan = make_plan(inputs, output, recursive=recursive, contact_sheet=contact_sheet)
+    policy = Policy(force=force, resume=resume, allow_no_faces=allow_no_faces, dry_run=dry_run)
+    sheet = None if dry_run else _sheet(contact_sheet, force=force)
+    with _watchers(progress, dry_run=dry_run) as watchers:
+        batch = Batch(settings, lambda: _load(settings), policy, watchers, sheet)
+        return batch.run(plan).exit_code
+
+
+def _settings(**options: Any) -> Settings:
+    try:
+        return Settings(**options)
+    except ValidationError as error:
+        first = error.errors()[0]
+        option = str(first["loc"][0]).replace("_", "-")
+        reason = first["msg"].removeprefix("Input ").removeprefix("Value error, ")
+        raise UsageError(f"--{option} {first['input']}: {reason}.") from None
+
+
+def _metadata_names(text: str) -> tuple[str, ...]:
+    from reverse_personalization.media.metadata import checked_names
+
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    checked_names(names)
+    return names
+
+
+def _check_direction(settings: Settings, *, allowed: bool) -> None:
+    """Pushing toward a face's own identity, or nowhere, does not anonymize."""
+    if allowed or settings.guidance < 0 or (settings.guidance == 0 and settings.surrogate > 0):
+        return
+    raise UsageError(
+        f"--guidance {settings.guidance:g}: does not push away from the face's own identity, and so does not "
+        "anonymize; give a negative number, or add --allow-non-anonymizing."
+    )
+
+
+def _sheet(path: Path | None, *, force: bool) -> SheetCollector | None:
+    if path is None:
+        return None
+    if path.suffix.lower() != ".png":
+        raise UsageError(f"{path}: the contact sheet is a PNG file; end its name in .png.")
+    if os.path.lexists(path) and not force:
+        raise OutputError(f"{path}: exists already; add --force to replace it, or give another name.")
+    if not path.parent.is_dir():
+        raise OutputError(f"{path}: its folder does not exist; create it first.")
+    from reverse_personalization.cli.sheet import SheetCollector
+
+    return SheetCollector(path)
+
+
+def _load(settings: Settings) -> PhotoAnonymizer:
+    from reverse_personalization.anonymizer import Anonymizer
+
+    return Anonymizer(settings=settings)
+
+
+@contextmanager
+def _watchers(kind: ProgressKind, *, dry_run: bool) -> Iterator[tuple[Watcher, ...]]:
+    """What shows a run: a summary on stderr in any case, and JSON lines, a list or a bar."""
+    from reverse_personalization.cli.progress import JsonLines, Listing, SummaryText, bar
+
+    summary = SummaryText(sys.stderr)
+    if kind == "jsonl":
+        yield JsonLines(sys.stdout), summary
+    elif dry_run:
+        yield Listing(sys.stdout), summary
+    elif kind == "auto" and sys.stderr.isatty():
+        with bar() as shown:
+            yield shown, summary
+    else:
+        yield (summary,)

@@ -1,0 +1,287 @@
+"""Runs a plan: photo by photo, each whole or not at all, whatever happens to the others."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from reverse_personalization.cli.failures import Failure, failure_of, printable
+from reverse_personalization.cli.interrupts import Interrupted, interruptible
+from reverse_personalization.cli.outcomes import Event, Outcome, Started, Status, Summary, Watcher
+from reverse_personalization.cli.planning import Job, Plan
+from reverse_personalization.errors import EngineError, NoFaceError, OutputError
+from reverse_personalization.media.atomic import write_atomically
+from reverse_personalization.media.formats import can_carry_mark
+from reverse_personalization.record import (
+    ImageRecord,
+    OutputRecord,
+    SettingsRecord,
+    Verdict,
+    image_record,
+    read_record,
+)
+from reverse_personalization.settings import Settings
+
+if TYPE_CHECKING:
+    from reverse_personalization.anonymizer import AnonymizedPhoto, FaceResult, ModelCard
+    from reverse_personalization.cli.sheet import SheetCollector
+
+NO_FACES_NOTE = "No face was found."
+
+
+class PhotoAnonymizer(Protocol):
+    """What a batch needs of an `Anonymizer`."""
+
+    @property
+    def models(self) -> Sequence[ModelCard]:
+        """The models in use."""
+        ...
+
+    def anonymize(self, image: Path) -> AnonymizedPhoto:
+        """Replace every face of a photo."""
+        ...
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What to do where a choice is.
+
+    Attributes:
+        force: replace outputs that exist.
+        resume: skip what is done, and redo what is out of date.
+        allow_no_faces: write photos in which no face was found.
+        dry_run: only say what would be done.
+    """
+
+    force: bool = False
+    resume: bool = False
+    allow_no_faces: bool = False
+    dry_run: bool = False
+
+
+@dataclass(frozen=True)
+class Batch:
+    """How a plan is carried out.
+
+    Attributes:
+        settings: those that `load` uses.
+        load: makes the anonymizer; called once, when the first photo is to be done.
+        policy: what to do where a choice is.
+        watchers: are told every event.
+        sheet: collects faces, and is written at the end, also after an interruption.
+    """
+
+    settings: Settings
+    load: Callable[[], PhotoAnonymizer]
+    policy: Policy = Policy()
+    watchers: Sequence[Watcher] = ()
+    sheet: SheetCollector | None = None
+
+    def run(self, plan: Plan) -> Summary:
+        """Do all photos of a plan.
+
+        Raises:
+            WeightsError: from `load`.
+            UsageError: from `load`.
+        """
+        start = time.perf_counter()
+        outcomes: list[Outcome] = []
+        warnings: list[str] = []
+        photos = len(plan.jobs) + len(plan.problems)
+        with interruptible() as interruption:
+            try:
+                self._tell(Started(photos))
+                for outcome in self._outcomes(plan):
+                    outcomes.append(outcome)
+                    self._tell(outcome)
+                    if interruption.number is not None:
+                        break
+            except Interrupted:
+                pass  # The summary says so.
+            if self.sheet is not None:
+                try:
+                    warnings += filter(None, [self.sheet.write()])
+                except OutputError as error:
+                    outcomes.append(_failed(str(self.sheet.path), None, error, start))
+                    self._tell(outcomes[-1])
+                    photos += 1
+            seconds = time.perf_counter() - start
+            summary = Summary(tuple(outcomes), photos, seconds, tuple(warnings), interruption.number)
+            self._tell(summary)
+        return summary
+
+    def _tell(self, event: Event) -> None:
+        for watcher in self.watchers:
+            watcher(event)
+
+    def _outcomes(self, plan: Plan) -> Iterator[Outcome]:
+        anonymizer: PhotoAnonymizer | None = None
+        for problem in plan.problems:
+            yield _failed(problem.name, None, problem.error, time.perf_counter())
+        for job in plan.jobs:
+            self._tell(job)
+            try:
+                to_do = is_to_do(job, policy=self.policy, settings=self.settings)
+            except OutputError as error:
+                yield _failed(str(job.source), job.output, error, time.perf_counter())
+                continue
+            if self.policy.dry_run or not to_do:
+                yield Outcome(str(job.source), job.output, Status.PLANNED if to_do else Status.SKIPPED)
+                continue
+            anonymizer = anonymizer or self.load()
+            yield self._attempt(job, anonymizer)
+
+    def _attempt(self, job: Job, anonymizer: PhotoAnonymizer) -> Outcome:
+        """Do one photo; whatever goes wrong stays with it."""
+        start = time.perf_counter()
+        try:
+            result = anonymizer.anonymize(job.source)
+            if not result.faces and not self.policy.allow_no_faces:
+                raise NoFaceError(
+                    f"{job.source}: no face was found, so nothing was written; look at it, "
+                    "and add --allow-no-faces if it shows none."
+                )
+            record = _save(job, result, self.settings, anonymizer.models)
+            if self.sheet is not None:
+                self.sheet.add(job.source.name, result)
+        except Exception as error:  # The other photos are still to be done.
+            return _failed(str(job.source), job.output, error, start)
+        return Outcome(
+            str(job.source),
+            job.output,
+            Status.DONE,
+            faces=Counter(face.verdict for face in record.faces),
+            warnings=(*record.notes, *_about_faces(record)),
+            failure=_unprocessed(job, result.faces),
+            seconds=time.perf_counter() - start,
+        )
+
+
+def is_to_do(job: Job, *, policy: Policy, settings: Settings) -> bool:
+    """Whether a photo is to be done (True) or is done already (False).
+
+    Raises:
+        OutputError: something is there that must not be overwritten.
+    """
+    existing = [path for path in (job.output, job.record) if os.path.lexists(path)]
+    if not existing:
+        return True
+    record = read_record(job.record) if policy.resume else None
+    if record is not None and _is_record_of(job, record):
+        return not _is_up_to_date(job, record, settings)
+    if policy.force:
+        return True
+    advice = "has no record that shows it was made from this photo" if policy.resume else "exists already"
+    raise OutputError(f"{existing[0]}: {advice}; add --force to replace it, or give another -o.")
+
+
+def _save(job: Job, result: AnonymizedPhoto, settings: Settings, models: Iterable[ModelCard]) -> ImageRecord:
+    """Write the photo, then its record. If the record cannot be written, the photo goes again."""
+    from reverse_personalization.media.images import write_photo
+
+    _make_folder_of(job.output)
+    mark = settings.mark and any(Verdict(face.verdict) is Verdict.ANONYMIZED for face in result.faces)
+    before = _file_number(job.output)
+    try:
+        notes = write_photo(
+            result.photo,
+            job.output,
+            image_rgb=result.image,
+            changed=result.changed,
+            keep_metadata=settings.keep_metadata,
+            mark=mark,
+        )
+        record = image_record(
+            result,
+            source=printable(job.source.name),
+            output=OutputRecord(
+                file=printable(job.output.name),
+                sha256=_sha256(job.output),
+                marked=mark and can_carry_mark(job.output),
+            ),
+            settings=settings,
+            models=models,
+            notes=(*result.photo.notes, *notes, *(() if result.faces else (NO_FACES_NOTE,))),
+        )
+        write_atomically(job.record, record.to_json())
+    except BaseException:
+        if _file_number(job.output) != before:
+            for path in (job.output, job.record):
+                with suppress(OSError):
+                    path.resolve().unlink(missing_ok=True)
+        raise
+    return record
+
+
+def _make_folder_of(output: Path) -> None:
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = (error.strerror or type(error).__name__).lower()
+        raise OutputError(f"{output}: its folder cannot be made ({reason}); give another -o.") from error
+
+
+def _is_record_of(job: Job, record: ImageRecord) -> bool:
+    names = record.source.file, record.output.file
+    return names == (printable(job.source.name), printable(job.output.name))
+
+
+def _is_up_to_date(job: Job, record: ImageRecord, settings: Settings) -> bool:
+    """Whether the output is the one of the record, made with these settings from the source as it is now."""
+    same_settings = record.settings == SettingsRecord.of(settings)
+    if not same_settings or record.repeatable != (settings.seed is not None):
+        return False
+    try:
+        source = job.source.stat()
+        # The change time too: a copy or a renamed file can bring along an old modification time.
+        changed = max(source.st_mtime_ns, source.st_ctime_ns)
+        return changed < job.record.stat().st_mtime_ns and _sha256(job.output) == record.output.sha256
+    except OSError:
+        return False
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _file_number(path: Path) -> int | None:
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return None
+
+
+def _about_faces(record: ImageRecord) -> Iterator[str]:
+    """Sentences about faces that did not become strangers'."""
+    others = Counter(
+        (face.verdict, face.reason) for face in record.faces if face.verdict is not Verdict.ANONYMIZED
+    )
+    for (verdict, reason), count in others.items():
+        yield f"{count} of {len(record.faces)} faces {verdict}: {reason}"
+
+
+def _unprocessed(job: Job, faces: Sequence[FaceResult]) -> Failure | None:
+    count = sum(face.failed for face in faces)
+    if not count:
+        return None
+    what = "a face" if count == 1 else f"{count} faces"
+    return failure_of(
+        EngineError(
+            f"{job.source}: {what} could not be processed because of an error, and was obscured; "
+            "run again with REVPERS_DEBUG=1 for details."
+        )
+    )
+
+
+def _failed(source: str, output: Path | None, error: Exception, start: float) -> Outcome:
+    status = Status.NO_FACE if isinstance(error, NoFaceError) else Status.FAILED
+    failure = failure_of(error, source, output or source)
+    return Outcome(source, output, status, failure=failure, seconds=time.perf_counter() - start)

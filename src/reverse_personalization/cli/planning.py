@@ -1,0 +1,222 @@
+"""From the inputs and `-o` to pairs of source and output, checked before anything is written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from glob import has_magic
+from pathlib import Path, PurePath
+
+from reverse_personalization.errors import InputError, UsageError
+from reverse_personalization.media.formats import (
+    READABLE_SUFFIXES,
+    is_supported,
+    output_format,
+    output_suffix,
+)
+from reverse_personalization.record import record_path
+
+
+@dataclass(frozen=True)
+class Job:
+    """One photo to do.
+
+    Attributes:
+        source: the photo.
+        output: where the result goes.
+    """
+
+    source: Path
+    output: Path
+
+    @property
+    def record(self) -> Path:
+        """Where the record goes."""
+        return record_path(self.output)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """An input that leads to no photo.
+
+    Attributes:
+        name: the input as it was given.
+        error: why it leads nowhere.
+    """
+
+    name: str
+    error: InputError
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run is to do."""
+
+    jobs: tuple[Job, ...]
+    problems: tuple[Problem, ...] = ()
+
+
+def make_plan(
+    inputs: Sequence[str], output: str, *, recursive: bool = False, contact_sheet: Path | None = None
+) -> Plan:
+    """Find the photos and decide where their results go.
+
+    A single file goes to `output` if that is no folder; everything else goes to the folder `output`, files
+    by their name, the contents of folders and globs by their place below the folder or below the part of
+    the glob that has no wildcard. Hidden files are left out, folders behind symbolic links are not entered,
+    and an output folder (or contact sheet) that lies inside an input folder is no input.
+
+    Args:
+        inputs: files, folders, globs.
+        output: a file or a folder; a trailing slash makes it a folder.
+        recursive: enter folders.
+        contact_sheet: where the contact sheet goes.
+
+    Raises:
+        UsageError: a folder without `recursive`; an output that is an original or that two inputs share.
+        OutputError: the name of the output stands for no format that can be written.
+    """
+    search = _Search(recursive, {os.path.realpath(path) for path in (output, contact_sheet) if path})
+    for name in inputs:
+        try:
+            search.add(name)
+        except InputError as error:
+            search.problems.append(Problem(name, error))
+    if _is_file_target(inputs, output):
+        output_format(Path(output))
+        jobs = tuple(Job(found.source, Path(output)) for found in search.found)
+    else:
+        _check_folder(output)
+        jobs = tuple(_jobs_in_folder(search, Path(output)))
+    _check_originals(jobs, contact_sheet)
+    return Plan(_without_collisions(jobs), tuple(search.problems))
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A photo and its place below the input that led to it."""
+
+    source: Path
+    place: PurePath
+
+
+@dataclass
+class _Search:
+    """Collects photos, in a stable order."""
+
+    recursive: bool
+    left_out: set[str]
+    found: list[_Found] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+    def add(self, name: str) -> None:
+        path = Path(name)
+        if os.path.isdir(path):
+            if not self.recursive:
+                raise UsageError(f"{name}: is a folder; add -r to do the photos in it.")
+            self._expect(name, list(self._below(path, path)))
+        elif os.path.lexists(path):
+            self.found.append(_Found(path, PurePath(path.name)))
+        elif has_magic(name):
+            self._expect(name, list(self._matching(path)))
+        else:
+            raise InputError(f"{name}: there is no such file or folder; check the name.")
+
+    def _expect(self, name: str, found: list[_Found]) -> None:
+        if not found:
+            raise InputError(f"{name}: no photos there (looked for {', '.join(READABLE_SUFFIXES)}).")
+        self.found += found
+
+    def _below(self, folder: Path, root: Path) -> Iterator[_Found]:
+        for parent, folders, files in os.walk(folder, onerror=self._unreadable):
+            folders[:] = sorted(name for name in folders if self._is_wanted(Path(parent, name)))
+            for path in (Path(parent, name) for name in sorted(files)):
+                if is_supported(path) and self._is_wanted(path):
+                    yield _Found(path, path.relative_to(root))
+
+    def _matching(self, pattern: Path) -> Iterator[_Found]:
+        parts = pattern.parts
+        fixed = next(index for index, part in enumerate(parts) if has_magic(part))
+        root = Path(*parts[:fixed])
+        for path in sorted(root.glob(str(PurePath(*parts[fixed:])))):
+            place = path.relative_to(root)
+            if not all(self._is_wanted(root / part) for part in (place, *place.parents[:-1])):
+                continue
+            if os.path.isdir(path):
+                yield from self._below(path, root) if self.recursive else ()
+            elif is_supported(path):
+                yield _Found(path, place)
+
+    def _is_wanted(self, path: Path) -> bool:
+        return not path.name.startswith(".") and os.path.realpath(path) not in self.left_out
+
+    def _unreadable(self, error: OSError) -> None:
+        sentence = f"{error.filename}: cannot be listed ({error.strerror}); check its rights."
+        self.problems.append(Problem(str(error.filename), InputError(sentence)))
+
+
+def _is_file_target(inputs: Sequence[str], output: str) -> bool:
+    if len(inputs) != 1 or os.path.isdir(inputs[0]) or output.endswith(os.sep) or os.path.isdir(output):
+        return False
+    is_glob = has_magic(inputs[0]) and not os.path.lexists(inputs[0])
+    return not is_glob and (bool(Path(output).suffix) or os.path.exists(output))
+
+
+def _check_folder(output: str) -> None:
+    exists = os.path.lexists(output)
+    is_named_like_photo = is_supported(Path(output)) and not output.endswith(os.sep)
+    if os.path.isdir(output) or not (exists or is_named_like_photo):
+        return
+    what = "is a file" if exists else "is named like a photo"
+    raise UsageError(f"{output}: {what}, but there can be several photos; give -o a folder.")
+
+
+def _jobs_in_folder(search: _Search, folder: Path) -> Iterator[Job]:
+    for found in search.found:
+        if is_supported(found.source):
+            yield Job(found.source, folder / found.place.with_suffix(output_suffix(found.place.suffix)))
+        else:
+            sentence = (
+                f"{found.source}: is not named like a photo; give -o a file name that ends in .jpg or .png."
+            )
+            search.problems.append(Problem(str(found.source), InputError(sentence)))
+
+
+def _check_originals(jobs: Sequence[Job], contact_sheet: Path | None) -> None:
+    """Originals are never overwritten, whatever is forced; neither are results by the contact sheet."""
+    sources = {os.path.realpath(job.source) for job in jobs}
+    for job in jobs:
+        if os.path.realpath(job.output) in sources or _is_same_file(job.source, job.output):
+            raise UsageError(
+                f"{job.output}: is an original, and originals are never overwritten; give another -o."
+            )
+    if contact_sheet is None:
+        return
+    results = {os.path.realpath(path) for job in jobs for path in (job.output, job.record)}
+    if os.path.realpath(contact_sheet) in sources | results:
+        raise UsageError(f"{contact_sheet}: is a photo of this run; give --contact-sheet another name.")
+
+
+def _is_same_file(a: Path, b: Path) -> bool:
+    try:
+        return a.samefile(b)
+    except OSError:
+        return False
+
+
+def _without_collisions(jobs: Sequence[Job]) -> tuple[Job, ...]:
+    """`jobs` without repetitions.
+
+    Raises:
+        UsageError: two photos would go to one output.
+    """
+    by_output: dict[str, Job] = {}
+    for job in jobs:
+        other = by_output.setdefault(os.path.realpath(job.output), job)
+        if os.path.realpath(other.source) != os.path.realpath(job.source):
+            raise UsageError(
+                f"{other.source} and {job.source} would both become {job.output}; "
+                "rename one, or give them different output folders."
+            )
+    return tuple(by_output.values())

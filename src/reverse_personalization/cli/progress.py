@@ -1,0 +1,175 @@
+"""What a run shows: a bar for people, JSON lines for programs, and a summary."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TextIO
+
+from reverse_personalization.cli.failures import printable
+from reverse_personalization.cli.outcomes import Event, Outcome, Started, Status, Summary
+from reverse_personalization.cli.planning import Job
+from reverse_personalization.record import Verdict
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+EVENT_SCHEMA_VERSION: Final = 1
+_STATUS_WORDS: Final = {
+    Status.PLANNED: "to do",
+    Status.DONE: "done",
+    Status.SKIPPED: "skipped",
+    Status.NO_FACE: "without a face",
+    Status.FAILED: "failed",
+}
+_EVENT_NAMES: Final = {
+    Status.PLANNED: "file_planned",
+    Status.DONE: "file_done",
+    Status.SKIPPED: "file_skipped",
+}
+
+
+@dataclass(frozen=True)
+class SummaryText:
+    """Prints, when all is over, what went wrong and a line of counts."""
+
+    stream: TextIO
+
+    def __call__(self, event: Event) -> None:
+        """Take an event."""
+        if isinstance(event, Summary):
+            for line in summary_lines(event):
+                print(printable(line), file=self.stream)
+
+
+def summary_lines(summary: Summary) -> Iterator[str]:
+    """The summary of a run as lines for people."""
+    for outcome in summary.outcomes:
+        yield from (f"warning: {outcome.source}: {warning}" for warning in outcome.warnings)
+        if outcome.failure:
+            word = "warning" if outcome.status is Status.NO_FACE else "error"
+            yield f"{word}: {outcome.failure.sentence}"
+    yield from (f"warning: {warning}" for warning in summary.warnings)
+    counts = [f"{n} {word}" for status, word in _STATUS_WORDS.items() if (n := summary.count(status))]
+    if summary.signal is not None:
+        counts.append(f"{summary.not_reached} not done because of an interruption")
+    photos = "1 photo" if summary.photos == 1 else f"{summary.photos} photos"
+    faces = ", ".join(f"{summary.faces[verdict]} {verdict}" for verdict in Verdict)
+    about_faces = f" Faces: {faces}." if summary.count(Status.DONE) else ""
+    yield f"{photos}: {', '.join(counts)}.{about_faces} {summary.seconds:.1f} s."
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Prints which photo would become which."""
+
+    stream: TextIO
+
+    def __call__(self, event: Event) -> None:
+        """Take an event."""
+        if isinstance(event, Outcome) and event.status in (Status.PLANNED, Status.SKIPPED):
+            done = "  (done already)" if event.status is Status.SKIPPED else ""
+            print(printable(f"{event.source} -> {event.output}{done}"), file=self.stream)
+
+
+@dataclass(frozen=True)
+class JsonLines:
+    """Prints an object per event; docs/cli.md documents them."""
+
+    stream: TextIO
+
+    def __call__(self, event: Event) -> None:
+        """Take an event."""
+        print(json.dumps(event_object(event)), file=self.stream, flush=True)
+
+
+def event_object(event: Event) -> dict[str, Any]:
+    """The JSON object of an event."""
+    match event:
+        case Started(photos):
+            return {"event": "start", "schema_version": EVENT_SCHEMA_VERSION, "photos": photos}
+        case Job(source, output):
+            return {"event": "file_start", "input": str(source), "output": str(output)}
+        case Outcome():
+            return _outcome_object(event)
+        case Summary():
+            return _summary_object(event)
+
+
+def _outcome_object(outcome: Outcome) -> dict[str, Any]:
+    written = outcome.status is Status.DONE
+    failure = outcome.failure
+    return {
+        "event": _EVENT_NAMES.get(outcome.status, "file_failed"),
+        "input": outcome.source,
+        "output": None if outcome.output is None else str(outcome.output),
+        **({"faces": _faces_object(outcome.faces)} if written else {}),
+        "warnings": list(outcome.warnings),
+        "error": failure
+        and {"kind": failure.kind, "message": failure.sentence, "exit_code": failure.exit_code},
+        "seconds": round(outcome.seconds, 3),
+    }
+
+
+def _summary_object(summary: Summary) -> dict[str, Any]:
+    return {
+        "event": "summary",
+        "photos": summary.photos,
+        **{status.value: summary.count(status) for status in Status},
+        "not_reached": summary.not_reached,
+        "faces": _faces_object(summary.faces),
+        "warnings": list(summary.warnings),
+        "interrupted": summary.signal is not None,
+        "seconds": round(summary.seconds, 3),
+        "exit_code": summary.exit_code,
+    }
+
+
+def _faces_object(faces: Any) -> dict[str, int]:
+    return {verdict.value: faces.get(verdict, 0) for verdict in Verdict}
+
+
+@dataclass
+class Bar:
+    """Shows how far a run is on a terminal: photos, faces so far, the current file, time left."""
+
+    progress: Progress
+    faces: int = 0
+
+    def __call__(self, event: Event) -> None:
+        """Take an event."""
+        match event:
+            case Started(photos):
+                self.progress.add_task("", total=photos, file="", faces=self._faces())
+            case Job(source):
+                self.progress.update(self.progress.task_ids[0], file=printable(source.name))
+            case Outcome(faces=faces):
+                self.faces += sum(faces.values())
+                self.progress.update(self.progress.task_ids[0], advance=1, faces=self._faces())
+            case Summary():
+                self.progress.stop()
+
+    def _faces(self) -> str:
+        return "1 face" if self.faces == 1 else f"{self.faces} faces"
+
+
+@contextmanager
+def bar() -> Iterator[Bar]:
+    """A bar on stderr, which disappears when the run ends."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.table import Column
+
+    columns = (
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[faces]}", markup=False),
+        TimeRemainingColumn(),
+        TextColumn(
+            "{task.fields[file]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")
+        ),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        yield Bar(progress)

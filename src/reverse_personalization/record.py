@@ -1,0 +1,244 @@
+"""What was done to a photo, as the JSON file beside each output; docs/record.md documents every field.
+
+A record is meant to travel with the photo, so it holds nothing that leads back to the person: no embeddings,
+no pixels, no folders, nothing computed from the source file (whoever holds a gallery of originals could look
+it up), and not the seed (whoever knows it could replay the run on a gallery and compare).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Annotated, Final, Literal
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from reverse_personalization.settings import Settings
+from reverse_personalization.version import DISTRIBUTION, tool_version
+
+if TYPE_CHECKING:
+    from reverse_personalization.anonymizer import AnonymizedPhoto, FaceResult, ModelCard
+    from reverse_personalization.identity.verification import Similarity
+
+SCHEMA_VERSION: Final = 1
+METHOD: Final = "reverse personalization (arXiv:2512.22984)"
+
+
+class Verdict(StrEnum):
+    """How a face ended."""
+
+    ANONYMIZED = "anonymized"
+    OBSCURED = "obscured"
+    KEPT = "kept"
+
+
+def _without_folders(name: str) -> str:
+    if PurePath(name).name != name:
+        raise ValueError("must be a file name without folders")
+    return name
+
+
+FileName = Annotated[str, AfterValidator(_without_folders), Field(min_length=1)]
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+Fraction = Annotated[float, AfterValidator(lambda value: round(value, 4)), Field(allow_inf_nan=False)]
+Pixels = Annotated[float, AfterValidator(lambda value: round(value, 1)), Field(allow_inf_nan=False)]
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class ToolRecord(_Value):
+    """The program."""
+
+    name: str
+    """Name of the distribution."""
+    version: str
+    """Its version; "unknown" when it ran from a source tree that was not installed."""
+
+
+class SourceRecord(_Value):
+    """The photo that went in."""
+
+    file: FileName
+    """File name, without folders."""
+
+
+class OutputRecord(_Value):
+    """The photo that came out."""
+
+    file: FileName
+    """File name, without folders."""
+    sha256: Sha256
+    """SHA-256 of the file."""
+    marked: bool
+    """Whether the file carries the IPTC mark that AI was used."""
+
+
+class ModelRecord(_Value):
+    """A model that was used."""
+
+    name: str
+    """Short name, as `revpers models list` prints it."""
+    file: FileName
+    """File name, without folders."""
+    sha256: Sha256
+    """SHA-256 of the file."""
+    licence: str
+    """Licence of the weights."""
+
+
+class SimilarityRecord(_Value):
+    """How alike a recogniser finds the face before and after; two faces match above the threshold."""
+
+    recogniser: str
+    """Name of the recogniser."""
+    role: Literal["guide", "verifier"]
+    """`verifier`: independent of the engine; `guide`: it led the engine, so its word proves less."""
+    before: Fraction | None
+    """Similarity of the source face to its own mirror image, what the same person scores; null: no number."""
+    after: Fraction | None
+    """Similarity of the source face to what is there now; null: no number."""
+    threshold: Fraction
+    """Above it, two faces are taken for the same person."""
+
+
+class FaceRecord(_Value):
+    """What became of one face."""
+
+    index: int = Field(ge=0)
+    """Number of the face in this photo, from 0."""
+    box: tuple[Pixels, Pixels, Pixels, Pixels]
+    """Left, top, width, height in pixels of the upright photo; may leave it."""
+    score: Fraction
+    """The detector's confidence, 0 to 1."""
+    verdict: Verdict
+    """`anonymized`: replaced and verified; `obscured`: hidden; `kept`: left on request."""
+    reason: str
+    """Why, in a sentence."""
+    tries: int = Field(ge=0)
+    """How often the face was regenerated."""
+    similarities: tuple[SimilarityRecord, ...]
+    """One per recogniser; empty where none could embed the face."""
+
+
+class SettingsRecord(Settings):
+    """All settings but the seed, the engine's own defaults filled in."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    seed: None = Field(default=None, exclude=True)
+
+    @classmethod
+    def of(cls, settings: Settings) -> SettingsRecord:
+        """`settings` without the seed."""
+        return cls.model_validate(settings.model_dump(exclude={"seed"}))
+
+
+class ImageRecord(_Value):
+    """The record of one photo."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    """Version of this format; changes when a field changes its meaning, goes or comes."""
+    tool: ToolRecord
+    """The program that wrote the photo."""
+    created: AwareDatetime
+    """When, in UTC, to the second."""
+    source: SourceRecord
+    """The photo that went in."""
+    output: OutputRecord
+    """The photo that came out."""
+    method: str = METHOD
+    """The method behind verdicts of `anonymized`."""
+    repeatable: bool
+    """Whether a seed was given; the seed itself is not recorded."""
+    settings: SettingsRecord
+    """The settings of the run."""
+    models: tuple[ModelRecord, ...]
+    """The models of the run."""
+    faces: tuple[FaceRecord, ...]
+    """One entry per face that was found."""
+    notes: tuple[str, ...] = ()
+    """A sentence each: what reading or a file format lost, or that no face was found."""
+
+    def to_json(self) -> bytes:
+        """The record as UTF-8 JSON, indented, with a final newline."""
+        return self.model_dump_json(indent=2).encode() + b"\n"
+
+
+def record_path(output: Path) -> Path:
+    """Where the record of an output lies: beside it, with `.json` appended."""
+    return output.with_name(f"{output.name}.json")
+
+
+def image_record(
+    result: AnonymizedPhoto,
+    *,
+    source: str,
+    output: OutputRecord,
+    settings: Settings,
+    models: Iterable[ModelCard],
+    notes: Iterable[str] = (),
+) -> ImageRecord:
+    """The record of a photo that was just written.
+
+    Args:
+        result: what was done.
+        source: file name of the photo that went in.
+        output: the file that came out.
+        settings: those of the run.
+        models: those of the run.
+        notes: sentences to add.
+    """
+    return ImageRecord(
+        tool=ToolRecord(name=DISTRIBUTION, version=tool_version()),
+        created=datetime.now(UTC).replace(microsecond=0),
+        source=SourceRecord(file=source),
+        output=output,
+        repeatable=settings.seed is not None,
+        settings=SettingsRecord.of(settings),
+        models=tuple(
+            ModelRecord(name=card.name, file=card.file, sha256=card.sha256, licence=card.licence)
+            for card in models
+        ),
+        faces=tuple(_face(index, face) for index, face in enumerate(result.faces)),
+        notes=tuple(notes),
+    )
+
+
+def read_record(path: Path) -> ImageRecord | None:
+    """The record in a file, or None where there is none of this schema version."""
+    try:
+        return ImageRecord.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+def _face(index: int, face: FaceResult) -> FaceRecord:
+    x, y, width, height = (float(value) for value in face.box)
+    return FaceRecord(
+        index=index,
+        box=(x, y, width, height),
+        score=float(face.score),
+        verdict=Verdict(face.verdict),
+        reason=face.reason,
+        tries=face.tries,
+        similarities=tuple(_similarity(similarity) for similarity in face.similarities),
+    )
+
+
+def _similarity(similarity: Similarity) -> SimilarityRecord:
+    return SimilarityRecord(
+        recogniser=similarity.recogniser,
+        role=similarity.role,
+        before=_number(similarity.before),
+        after=_number(similarity.after),
+        threshold=similarity.threshold,
+    )
+
+
+def _number(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else float(value)
