@@ -34,6 +34,8 @@ Verdict = Literal["anonymized", "obscured", "kept"]
 Labels = tuple[str | int, ...]
 # A result whose face the detector sees less well than this, and than the source's, is no believable face.
 BELIEVABLE = 0.8
+# Factors from one try to the next, on both guidances and on the share of time left out.
+HARDER, EARLIER = 1.3, 0.8
 # How much coarser each try to obscure is, when the one before could still be matched.
 COARSER = (1.0, 2.0, 4.0)
 
@@ -123,6 +125,8 @@ class Anonymizer:
             WeightsError: a model file is missing or damaged, and cannot be fetched.
         """
         self.settings = _settings(settings, options)
+        for strength in self._escalation():  # an impossible schedule is an error now, not with every face
+            inversion.timesteps(strength.steps, strength.skip)
         self.noise = KeyedNoise(self.settings.seed)
         self._engine: Engine[Any] = load_engine(self.settings)
         self._detector = YuNetDetector(threshold=self.settings.detection_threshold)
@@ -207,20 +211,15 @@ class Anonymizer:
 
     def _escalation(self) -> Iterator[Strength]:
         """Each try pushes harder, starts further back in time, and has other noise."""
-        given, usual = self.settings, self._engine.defaults
-        strength = Strength(
-            guidance=usual.guidance if given.guidance is None else given.guidance,
-            surrogate=usual.surrogate if given.surrogate is None else given.surrogate,
-            steps=given.steps or usual.steps,
-            skip=usual.skip if given.skip is None else given.skip,
-        )
+        given = self.settings
+        strength = Strength(given.guidance, given.surrogate, given.steps, given.skip)
         for _ in range(given.max_tries):
             yield strength
             strength = replace(
                 strength,
-                guidance=strength.guidance * usual.escalation,
-                surrogate=strength.surrogate * usual.escalation,
-                skip=strength.skip / 2,
+                guidance=strength.guidance * HARDER,
+                surrogate=strength.surrogate * HARDER,
+                skip=strength.skip * EARLIER,
             )
 
     def _obscure(

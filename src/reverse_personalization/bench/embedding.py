@@ -70,7 +70,7 @@ def embed_photos(
     return {r.name: stack([None if f is None else f[r.name] for f in found]) for r in recognisers}
 
 
-def stack(rows: Sequence[FloatArray | None]) -> FloatArray:
-    """Rows as one array; None becomes a row of NaN."""
-    width = next((len(row) for row in rows if row is not None), 0)
+def stack(rows: Sequence[FloatArray | None], *, width: int = 1) -> FloatArray:
+    """Rows as one array; None becomes a row of NaN, of `width` where all are None."""
+    width = next((len(row) for row in rows if row is not None), width)
     return np.stack([np.full(width, np.nan, np.float32) if row is None else row for row in rows])

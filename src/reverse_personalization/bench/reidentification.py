@@ -111,7 +111,10 @@ def reidentify(
             kind,
             gallery,
             source,
-            stack([None if r is None else r[recogniser.name] for r in result]),
+            stack(
+                [None if r is None else r[recogniser.name] for r in result],
+                width=embedded[recogniser.name].shape[1],
+            ),
             chosen,
         )
         for recogniser in recognisers

@@ -15,18 +15,6 @@ from reverse_personalization.noise import KeyedNoise
 C = TypeVar("C", bound=Hashable)
 
 
-@dataclass(frozen=True)
-class Defaults:
-    """What `None` in the settings means to an engine."""
-
-    guidance: float
-    surrogate: float
-    steps: int
-    skip: float
-    escalation: float = 1.3
-    """Factor on the guidances from one try to the next."""
-
-
 @dataclass(frozen=True, eq=False)
 class Encoded:
     """A face in an engine's latent space.
@@ -61,7 +49,6 @@ class Engine(Protocol[C]):
     """Encodes faces, predicts noise in their latents, decodes latents into pictures."""
 
     name: str
-    defaults: Defaults
     schedule: NoiseSchedule
     guide: Recogniser
     weights: tuple[str, ...]

@@ -19,6 +19,8 @@ TURNED_SCALES = (320, 640)
 # A head that lies is rarer than an upright one, and what a turn finds upside down is often no face.
 TURNED_THRESHOLD = 0.75
 OVERLAP = 0.35
+# Of inputs of 32 pixels and less, OpenCV's network makes boxes of uninitialised numbers.
+LEAST_INPUT = 64
 # In units of a face's size: how far its surroundings reach, and how far it may have moved when found again.
 SURROUNDINGS = 0.8
 AGAIN = 0.35
@@ -88,7 +90,8 @@ class YuNetDetector:
         size = max(1, round(width * scale)), max(1, round(height * scale))
         interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
         searched = np.rot90(cv2.resize(image_rgb, size, interpolation=interpolation), turns)
-        bgr = np.ascontiguousarray(searched[:, :, ::-1])
+        missing = [(0, max(0, LEAST_INPUT - side)) for side in searched.shape[:2]]
+        bgr = np.pad(searched[:, :, ::-1], [*missing, (0, 0)])
         self._net.setInputSize((bgr.shape[1], bgr.shape[0]))
         _, rows = self._net.detect(bgr)
         stretch = np.array([width / size[0], height / size[1]], np.float32)

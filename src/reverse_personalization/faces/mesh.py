@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
@@ -18,9 +23,25 @@ IRIS_MARGIN = 2.3
 
 
 def _interpreter(name: str) -> Interpreter:
-    interpreter = Interpreter(str(weights.path(name)), num_threads=2)
-    interpreter.allocate_tensors()
+    path = str(weights.path(name))
+    with _silenced():
+        interpreter = Interpreter(path, num_threads=2)
+        interpreter.allocate_tensors()
     return interpreter
+
+
+@contextmanager
+def _silenced() -> Iterator[None]:
+    """LiteRT announces its delegate on file descriptor 2, and has no setting against it."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _square(centre: FloatArray, side: float, right: FloatArray, size: int) -> FloatArray:

@@ -26,7 +26,7 @@ CHROMA_WEIGHT = 0.7
 LEAST_CONTRAST = 0.04
 LEAST_LUMA = 0.1
 # Variance of a texel that the codes do not hold (luma has variance 1): the prior's weight in the fit.
-TEXEL_NOISE = 0.05
+TEXEL_NOISE = 0.3
 # Residuals of this many standard deviations are something on the face, not the face: hair, frames, hands.
 OUTLIER = 2.5
 
@@ -130,15 +130,11 @@ class FaceCodec:
     def _fit(self, residual: FloatArray, seen: FloatArray) -> FloatArray:
         """Most probable components given the texels that are seen (ridge regression)."""
         basis = self._tensors["texture_basis"]
-        if (seen > 0.99).all():
-            gram: FloatArray = self._gram
-        else:
-            # Every third texel tells nearly as much.
-            sparse = slice(None, None, 3)
-            gram = np.float32(3) * (basis[:, sparse] * seen[sparse]) @ basis[:, sparse].T
-        regular = gram + TEXEL_NOISE * np.eye(len(basis), dtype=np.float32)
-        solved: FloatArray = np.linalg.solve(regular, basis @ (seen * residual)).astype(np.float32)
-        return solved
+        # Every third texel tells nearly as much of how the components overlap where something is hidden.
+        sparse = slice(None, None, 3)
+        hidden = 3 * (basis[:, sparse] * (1 - seen[sparse])) @ basis[:, sparse].T
+        regular = self._gram - hidden + TEXEL_NOISE * np.eye(len(basis))
+        return np.asarray(np.linalg.solve(regular, basis @ (seen * residual)), np.float32)
 
     def _explained(self, residual: FloatArray, visible: FloatArray) -> FloatArray:
         """Where the codes explain the texture, float32 SIZE x SIZE, 0 or 1 with soft borders."""

@@ -10,7 +10,7 @@ import numpy as np
 from safetensors.numpy import load_file
 
 from reverse_personalization import weights
-from reverse_personalization.engines.base import Conditions, Defaults, Encoded
+from reverse_personalization.engines.base import Conditions, Encoded
 from reverse_personalization.engines.compact.codec import Encoding, FaceCodec
 from reverse_personalization.engines.compact.denoiser import Denoiser
 from reverse_personalization.engines.compact.rendering import Renderer
@@ -52,7 +52,6 @@ class CompactEngine:
     """Small, trained by this project; see `docs/model_card_compact.md`."""
 
     name = "compact"
-    defaults = Defaults(guidance=-1.5, surrogate=1.5, steps=12, skip=0.3)
     schedule = STABLE_DIFFUSION
     weights: tuple[str, ...] = ("compact", "face-mesh", "sface")
 
@@ -112,7 +111,13 @@ class CompactEngine:
         )
 
     def decode(self, image_rgb: ByteArray, encoded: Encoded, x: Array) -> Rendering:
-        """The face with codes `x`, none of which goes beyond what faces have, or where it was already."""
+        """The face with codes `x`, none of which goes beyond what faces have, or where it was already.
+
+        Raises:
+            EngineError: the codes are not finite.
+        """
+        if not np.isfinite(x).all():
+            raise EngineError("The regenerated codes are not finite.")
         face: MeshedFace = encoded.context
         reach = np.maximum(np.abs(encoded.x0), CODE_LIMIT)
         texture_change, mesh_change = self._codec.decode_difference(face.encoding, np.clip(x, -reach, reach))

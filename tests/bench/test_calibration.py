@@ -1,0 +1,74 @@
+"""Thresholds have the false-match rate they state, and are not fitted on too little."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from bench_people import ColourDetector, ColourRecogniser, make_people
+
+from reverse_personalization import weights
+from reverse_personalization.bench.calibration import calibrate
+from reverse_personalization.bench.datasets import Person, folder_per_person
+from reverse_personalization.bench.embedding import embed_photos, middlemost
+from reverse_personalization.errors import InputError
+from reverse_personalization.faces.face import Face
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory: pytest.TempPathFactory) -> list[Person]:
+    return make_people(tmp_path_factory.mktemp("people"), 60)
+
+
+@pytest.mark.parametrize("rate", [0.01, 0.05, 0.2])
+def test_the_threshold_has_the_stated_rate(rate: float, people: list[Person]) -> None:
+    recogniser = ColourRecogniser()
+    (fitted,) = calibrate(
+        people, ColourDetector(), [recogniser], false_match_rate=rate, dataset="colours", command="test"
+    )
+    first = embed_photos([person.photos[0] for person in people], ColourDetector(), [recogniser])["sface"]
+    impostors = recogniser.similarity(first, first)[np.triu_indices(len(people), 1)]
+    assert (impostors > fitted.similarity).mean() == pytest.approx(rate, abs=2 / len(impostors))
+    assert (fitted.people, fitted.impostor_pairs, fitted.genuine_pairs) == (60, 1770, 60)
+    assert fitted.true_match_rate > 0.9
+    assert (fitted.dataset, fitted.command, fitted.false_match_rate) == ("colours", "test", rate)
+    assert fitted.weights_sha256 == weights.entry("sface").sha256
+
+
+def test_too_few_people_are_refused(people: list[Person]) -> None:
+    with pytest.raises(InputError, match="too few"):
+        calibrate(
+            people[:10],
+            ColourDetector(),
+            [ColourRecogniser()],
+            false_match_rate=0.001,
+            dataset="colours",
+            command="test",
+        )
+
+
+def test_folders_are_people(tmp_path: Path) -> None:
+    made = make_people(tmp_path, 3)
+    (tmp_path / "notes.txt").write_text("no person")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "person-000" / "notes.txt").write_text("no photo")
+    assert folder_per_person(tmp_path) == made
+
+
+@pytest.mark.parametrize("layout", ["missing", "empty", "flat"])
+def test_other_layouts_are_refused(layout: str, tmp_path: Path) -> None:
+    root = tmp_path / layout
+    if layout != "missing":
+        root.mkdir()
+    if layout == "flat":
+        (root / "a.png").write_bytes(b"")
+    with pytest.raises(InputError, match=layout):
+        folder_per_person(root)
+
+
+def test_the_subject_is_the_middlemost_face() -> None:
+    keypoints = np.zeros((5, 2), np.float32)
+    faces = [Face((x, 40, 20, 20), keypoints, 0.9) for x in (0, 38, 80)]
+    assert middlemost(faces, np.zeros((100, 100, 3), np.uint8)) is faces[1]
+    assert middlemost([], np.zeros((100, 100, 3), np.uint8)) is None

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reverse_personalization import weights
+from reverse_personalization.cli import doctor
+from reverse_personalization.cli.doctor import EXTRAS, PACKAGES, Package, examine_extra, examine_package
+from reverse_personalization.settings import Settings
+from tiny_index import TinyIndex, make_tiny_index
+
+Revpers = Callable[..., Any]
+PYPROJECT = tomllib.loads(Path(__file__).parents[2].joinpath("pyproject.toml").read_text())["project"]
+OPENCV = next(package for package in PACKAGES if package.module == "cv2")
+
+
+@pytest.fixture
+def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TinyIndex:
+    return make_tiny_index(tmp_path, monkeypatch)
+
+
+def test_packages_are_those_of_pyproject() -> None:
+    assert sorted(package.requirement for package in PACKAGES) == sorted(PYPROJECT["dependencies"])
+
+
+def test_extras_are_those_of_pyproject() -> None:
+    names = {
+        extra: tuple(re.split("[><=]", requirement)[0] for requirement in requirements)
+        for extra, requirements in PYPROJECT["optional-dependencies"].items()
+    }
+    assert names == EXTRAS
+
+
+def test_the_engine_is_the_default_one() -> None:
+    assert Settings().engine == doctor.DEFAULT_ENGINE
+
+
+def test_a_healthy_machine(revpers: Revpers, index: TinyIndex) -> None:
+    weights.pull()
+    ran = revpers("doctor")
+    assert ran.code == 0
+    assert max(map(len, ran.out.splitlines())) <= 80
+    assert all(re.search(rf"{package.name} +│ \d[\w.]* +│ ok ", ran.out) for package in PACKAGES)
+    assert ran.out.endswith("The compact engine can run.\n")
+
+
+def test_missing_models(revpers: Revpers, index: TinyIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "PACKAGES", ())
+    monkeypatch.setenv("REVPERS_OFFLINE", "1")
+    weights_here = index.place("seer")
+    weights_here.parent.mkdir(parents=True)
+    weights_here.write_bytes(b"damaged")
+    ran = revpers("doctor", "--json")
+    found = json.loads(ran.out)
+    assert ran.code == found["exit_code"] == 6
+    assert found["models"] == {"seer": "damaged", "knower": "missing", "teller": "missing"}
+    assert found["offline"]
+    assert found["cache_folder"] == str(index.cache)
+    assert found["cores"] > 0
+    assert found["memory"] > 2**28
+    ran = revpers("doctor")
+    assert ran.code == 6
+    assert "Missing or damaged: seer, knower, teller; run `revpers models pull`" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("code", "state", "problem", "remedy"),
+    [
+        ("__version__ = '5.0.0'", "wrong version", "opencv-python-headless>=4.11,<5 is needed", "install '"),
+        ("__version__ = '4.10.9'", "wrong version", "opencv-python-headless>=4.11,<5 is needed", "install '"),
+        ("__version__ = '4.11.0'", "ok", "", ""),
+        (
+            "raise ImportError('libGL.so.1: cannot open')",
+            "broken",
+            "ImportError: libGL.so.1",
+            "--force-reinstall '",
+        ),
+        (
+            "import os; os.kill(os.getpid(), 4)",
+            "broken",
+            "its import is ended by SIGILL",
+            "--force-reinstall '",
+        ),
+    ],
+)
+def test_a_package_that_will_not_do(
+    revpers: Revpers,
+    index: TinyIndex,
+    monkeypatch: pytest.MonkeyPatch,
+    code: str,
+    state: str,
+    problem: str,
+    remedy: str,
+) -> None:
+    modules = index.folder.parent / "modules"
+    modules.mkdir()
+    modules.joinpath("cv2.py").write_text(code)
+    monkeypatch.setenv("PYTHONPATH", str(modules))
+    monkeypatch.setattr(doctor, "PACKAGES", (OPENCV,))
+    weights.pull()
+    finding = json.loads(revpers("doctor", "--json").out)["packages"][0]
+    assert finding["state"] == state
+    assert finding["problem"].startswith(problem)
+    assert remedy in finding["remedy"]
+    ran = revpers("doctor")
+    assert ran.code == (0 if state == "ok" else 1)
+    assert (f"opencv-python-headless: {finding['problem']}; {finding['remedy']}." in ran.out) is (
+        state != "ok"
+    )
+
+
+def test_a_package_that_is_not_there() -> None:
+    finding = examine_package(Package("no-such-distribution", "no_such_module.inside", "1.2"))
+    assert (finding.state, finding.remedy) == ("missing", "pip install 'no-such-distribution>=1.2'")
+
+
+@pytest.mark.parametrize(
+    ("version", "accepted"),
+    [
+        ("4.11", True),
+        ("4.14.0.94", True),
+        ("4.9.0", False),
+        ("5.0.0-dev", False),
+        ("4.11.0rc1", True),
+        ("?", True),
+    ],
+)
+def test_versions_are_compared_as_numbers(version: str, accepted: bool) -> None:
+    assert OPENCV.accepts(version) is accepted
+
+
+def test_an_extra_that_is_not_there() -> None:
+    finding = examine_extra("heic", ("pip", "no-such-distribution"))
+    assert finding.missing == ("no-such-distribution",)
+    assert finding.remedy == "pip install 'reverse-personalization[heic]'"
+    assert examine_extra("heic", ("pip",)).remedy == ""

@@ -1,0 +1,119 @@
+"""What counts as a match, and where the thresholds come from."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from reverse_personalization import weights
+from reverse_personalization.faces.compositing import paste
+from reverse_personalization.faces.face import ByteArray, Face, FloatArray
+from reverse_personalization.identity import thresholds
+from reverse_personalization.identity.sface import SFace
+from reverse_personalization.identity.verification import Similarity, Verifier
+from reverse_personalization.obscuring import obscure
+
+
+@pytest.mark.parametrize("name", ["sface", "dlib-resnet"])
+def test_thresholds_state_where_they_come_from(name: str) -> None:
+    fitted = thresholds.threshold(name)
+    assert fitted.recogniser == name
+    assert 0 < fitted.similarity < 1
+    assert 0 < fitted.false_match_rate <= 0.01
+    assert 0.5 < fitted.true_match_rate <= 1
+    # The stated rate must be measurable on the stated pairs.
+    assert fitted.impostor_pairs * fitted.false_match_rate >= 10
+    assert fitted.impostor_pairs <= fitted.people * (fitted.people - 1) / 2
+    assert fitted.genuine_pairs > 0
+    assert len(fitted.dataset) > 1
+    assert re.match(r"revpers bench calibrate\b", fitted.command)
+    assert fitted.weights_sha256 == weights.entry(name).sha256
+
+
+def test_thresholds_survive_the_disk(tmp_path: Path) -> None:
+    both = tuple(thresholds.threshold(name) for name in ("sface", "dlib-resnet"))
+    thresholds.dump(both, tmp_path / "thresholds.json")
+    assert thresholds._Thresholds.validate_json((tmp_path / "thresholds.json").read_bytes()) == both
+
+
+def test_a_threshold_without_provenance_is_refused() -> None:
+    with pytest.raises(ValidationError):
+        thresholds.Threshold.model_validate({"recogniser": "sface", "similarity": 0.3})
+
+
+def test_no_threshold_is_made_up() -> None:
+    with pytest.raises(KeyError):
+        thresholds.threshold("unheard-of")
+
+
+def test_an_unchanged_picture_matches(portrait: Any, verifier: Verifier) -> None:
+    source = verifier.source(portrait.image_rgb, portrait.face)
+    assert verifier.recognises(source)
+    check = verifier.check(portrait.image_rgb, source)
+    assert check.face is not None
+    assert check.matches
+    # The first that matches settles it.
+    assert len(check.similarities) == 1
+
+
+def test_a_solid_face_does_not_match(portrait: Any, verifier: Verifier) -> None:
+    source = verifier.source(portrait.image_rgb, portrait.face)
+    hidden = paste(portrait.image_rgb, obscure(portrait.image_rgb, portrait.face, kind="solid"))
+    check = verifier.check(hidden, source)
+    assert check.face is None
+    assert not check.matches
+    assert [(s.recogniser, s.role) for s in check.similarities] == [
+        ("sface", "guide"),
+        ("dlib-resnet", "verifier"),
+    ]
+    assert all(s.after <= s.threshold < s.before for s in check.similarities)
+
+
+def test_another_person_in_the_same_place_does_not_match(
+    astronaut: Any, hopper: Any, verifier: Verifier
+) -> None:
+    source = verifier.source(astronaut.image_rgb, astronaut.face)
+    other = verifier.source(hopper.image_rgb, hopper.face)
+    moved = type(source)(hopper.face, source.embeddings, source.before)
+    assert not verifier.check(hopper.image_rgb, moved).matches
+    assert verifier.check(hopper.image_rgb, other).matches
+
+
+def test_what_cannot_be_recognised_at_all_cannot_be_verified(astronaut: Any, verifier: Verifier) -> None:
+    flat = np.full_like(astronaut.image_rgb, 128)
+    flat[::2] = np.random.default_rng(0).integers(0, 256, flat[::2].shape, np.uint8)
+    source = verifier.source(flat, astronaut.face)
+    blind = type(source)(source.face, source.embeddings, dict.fromkeys(source.before, 0.0))
+    assert not verifier.recognises(blind)
+
+
+@pytest.mark.parametrize(
+    ("after", "matches"), [(0.31, True), (0.3, False), (-1.0, False), (float("nan"), True), (1.0, True)]
+)
+def test_only_a_number_at_or_below_the_threshold_is_no_match(after: float, matches: bool) -> None:
+    assert Similarity("sface", "guide", 0.9, after, 0.3).matches is matches
+
+
+class BrokenSFace(SFace):
+    """Gives no numbers once it is told to break."""
+
+    broken = False
+
+    def embed(self, image_rgb: ByteArray, face: Face) -> FloatArray:
+        embedding = super().embed(image_rgb, face)
+        return embedding * np.float32(np.nan) if self.broken else embedding
+
+
+def test_a_recogniser_that_gives_no_number_matches(astronaut: Any, detector: Any) -> None:
+    recogniser = BrokenSFace()
+    verifier = Verifier(detector, [(recogniser, "verifier")])
+    source = verifier.source(astronaut.image_rgb, astronaut.face)
+    recogniser.broken = True
+    hidden = paste(astronaut.image_rgb, obscure(astronaut.image_rgb, astronaut.face, kind="solid"))
+    assert verifier.check(hidden, source).matches
+    assert not verifier.recognises(verifier.source(astronaut.image_rgb, astronaut.face))

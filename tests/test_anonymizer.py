@@ -1,0 +1,229 @@
+"""Every face ends replaced and verified, or obscured; whatever goes wrong, none stays as it was."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fake_engines
+from reverse_personalization.anonymizer import Anonymizer
+from reverse_personalization.errors import UsageError
+from reverse_personalization.faces.detection import YuNetDetector
+from reverse_personalization.faces.face import Face
+from reverse_personalization.identity.thresholds import threshold
+from reverse_personalization.identity.verification import Check, Similarity, Source, Verifier
+from reverse_personalization.settings import Settings
+
+
+@pytest.fixture(scope="session")
+def anonymizer() -> Anonymizer:
+    return Anonymizer(seed=1, max_tries=3)
+
+
+@pytest.fixture(scope="session")
+def results(anonymizer: Anonymizer, astronaut: Any, hopper: Any) -> dict[int, Any]:
+    """What becomes of each portrait, by the picture's id."""
+    return {id(p.image_rgb): anonymizer.anonymize(p.image_rgb) for p in (astronaut, hopper)}
+
+
+@pytest.fixture
+def quick() -> Anonymizer:
+    """An anonymizer of its own, whose parts a test may replace; tries little."""
+    return Anonymizer(seed=1, max_tries=2, steps=4)
+
+
+def face_region(face: Face) -> tuple[slice, slice]:
+    x, y, w, h = (round(value) for value in face.box)
+    return slice(y, y + h), slice(x, x + w)
+
+
+def test_every_face_has_a_verdict_and_none_stays(portrait: Any, results: dict[int, Any]) -> None:
+    result = results[id(portrait.image_rgb)]
+    assert len(result.faces) == 1
+    face = result.faces[0]
+    assert face.verdict in ("anonymized", "obscured")
+    assert not face.failed
+    assert face.tries >= 1
+    assert face.box == portrait.face.box
+    assert result.changed[face_region(portrait.face)].mean() > 0.2
+
+
+def test_recognisers_do_not_match_the_result(
+    portrait: Any, results: dict[int, Any], verifier: Verifier, detector: YuNetDetector
+) -> None:
+    result = results[id(portrait.image_rgb)]
+    stated = result.faces[0].similarities
+    assert [(s.recogniser, s.role) for s in stated] == [("sface", "guide"), ("dlib-resnet", "verifier")]
+    assert all(s.after <= s.threshold == threshold(s.recogniser).similarity for s in stated)
+    # And again, from the pixels.
+    check = verifier.check(result.image, verifier.source(portrait.image_rgb, portrait.face))
+    assert not check.matches
+    if result.faces[0].verdict == "anonymized":
+        assert max(face.score for face in detector.detect(result.image)) > 0.8
+
+
+def test_nothing_else_changes(portrait: Any, results: dict[int, Any]) -> None:
+    result = results[id(portrait.image_rgb)]
+    np.testing.assert_array_equal(result.image[~result.changed], portrait.image_rgb[~result.changed])
+    assert (result.image != portrait.image_rgb).any(2)[result.changed].all()
+    x, y, w, h = portrait.face.box
+    rows, columns = np.nonzero(result.changed)
+    assert y - 0.3 * h <= rows.min()
+    assert rows.max() <= y + 1.3 * h
+    assert x - 0.3 * w <= columns.min()
+    assert columns.max() <= x + 1.3 * w
+
+
+def regenerated(portrait: Any, **options: Any) -> tuple[bytes, list[bytes]]:
+    """The result of a quick run, and the latents it went through."""
+    anonymizer = Anonymizer(**options, max_tries=1, steps=4)
+    engine: Any = fake_engines.PassingEngine(anonymizer._engine)  # type: ignore[arg-type]
+    anonymizer._engine = engine
+    image_rgb = anonymizer.anonymize(portrait.image_rgb).image
+    return image_rgb.tobytes(), [latent.tobytes() for latent in engine.latents]
+
+
+def test_a_seed_makes_a_run_repeatable(hopper: Any) -> None:
+    assert regenerated(hopper, seed=1) == regenerated(hopper, seed=1)
+
+
+def test_the_turn_in_a_batch_does_not_matter(astronaut: Any, hopper: Any, quick: Anonymizer) -> None:
+    first = quick.anonymize(hopper.image_rgb).image
+    quick.anonymize(astronaut.image_rgb)
+    np.testing.assert_array_equal(quick.anonymize(hopper.image_rgb).image, first)
+
+
+def test_every_key_makes_another_face(hopper: Any) -> None:
+    keys: list[dict[str, int]] = [{"seed": 1}, {"seed": 2}, {}, {}]
+    latents = [regenerated(hopper, **key)[1] for key in keys]
+    assert all(len(of_run) == 1 for of_run in latents)
+    assert len({of_run[0] for of_run in latents}) == len(keys)
+
+
+def test_every_face_of_a_group_is_dealt_with(
+    astronaut: Any, hopper: Any, quick: Anonymizer, verifier: Verifier
+) -> None:
+    pair = np.zeros((606, 1024, 3), np.uint8)
+    pair[:512, :512] = astronaut.image_rgb
+    pair[: hopper.image_rgb.shape[0], 512:] = hopper.image_rgb[:606, :512]
+    result = quick.anonymize(pair)
+    assert len(result.faces) == 2
+    for face in YuNetDetector().detect(pair):
+        assert not verifier.check(result.image, verifier.source(pair, face)).matches
+
+
+def test_a_picture_without_faces_stays_as_it_is(anonymizer: Anonymizer) -> None:
+    image_rgb = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
+    result = anonymizer.anonymize(image_rgb)
+    assert result.faces == ()
+    assert not result.changed.any()
+    np.testing.assert_array_equal(result.image, image_rgb)
+
+
+@pytest.mark.parametrize(
+    ("engine", "failed", "tries"),
+    [
+        (fake_engines.RefusingEngine, False, 0),
+        (fake_engines.CrashingEngine, True, 0),
+        (fake_engines.CrashingDecoder, True, 0),
+        (fake_engines.IdleEngine, False, 2),
+        (fake_engines.ErasingEngine, False, 2),
+        (fake_engines.NumberlessEngine, None, None),
+    ],
+)
+def test_a_failing_engine_leaves_the_face_obscured(
+    engine: type[fake_engines.PassingEngine],
+    failed: bool | None,
+    tries: int | None,
+    portrait: Any,
+    quick: Anonymizer,
+    verifier: Verifier,
+) -> None:
+    quick._engine = engine(quick._engine)  # type: ignore[arg-type]
+    result = quick.anonymize(portrait.image_rgb)
+    (face,) = result.faces
+    assert face.verdict == "obscured"
+    assert failed is None or face.failed is failed
+    assert tries is None or face.tries == tries
+    assert face.reason.endswith(".")
+    assert result.changed[face_region(portrait.face)].mean() > 0.5
+    assert not verifier.check(result.image, verifier.source(portrait.image_rgb, portrait.face)).matches
+
+
+class SuspiciousVerifier:
+    """Matches whatever it is shown."""
+
+    def __init__(self, verifier: Verifier) -> None:
+        self._verifier = verifier
+
+    def source(self, image_rgb: Any, face: Face) -> Source:
+        return self._verifier.source(image_rgb, face)
+
+    def recognises(self, source: Source) -> bool:
+        return self._verifier.recognises(source)
+
+    def check(self, image_rgb: Any, source: Source) -> Check:
+        return Check((Similarity("sface", "guide", 1.0, 1.0, 0.3),), source.face)
+
+
+class BlindVerifier(SuspiciousVerifier):
+    """Does not know the source from its mirror image."""
+
+    def recognises(self, source: Source) -> bool:
+        return False
+
+
+class CrashingVerifier(SuspiciousVerifier):
+    def source(self, image_rgb: Any, face: Face) -> Source:
+        raise RuntimeError("no memory")
+
+
+@pytest.mark.parametrize(
+    ("doubter", "failed"), [(SuspiciousVerifier, False), (BlindVerifier, False), (CrashingVerifier, True)]
+)
+def test_what_cannot_be_verified_is_obscured(
+    doubter: type[SuspiciousVerifier], failed: bool, astronaut: Any, quick: Anonymizer, verifier: Verifier
+) -> None:
+    quick._verifier = doubter(quick._verifier)  # type: ignore[assignment]
+    result = quick.anonymize(astronaut.image_rgb)
+    (face,) = result.faces
+    assert face.verdict == "obscured"
+    assert face.failed is failed
+    source = verifier.source(astronaut.image_rgb, astronaut.face)
+    assert not verifier.check(result.image, source).matches
+
+
+def test_a_verifier_that_always_matches_ends_in_one_colour(astronaut: Any, quick: Anonymizer) -> None:
+    quick._verifier = SuspiciousVerifier(quick._verifier)  # type: ignore[assignment]
+    result = quick.anonymize(astronaut.image_rgb)
+    assert result.faces[0].tries == quick.settings.max_tries
+    colours = result.image[face_region(astronaut.face)].reshape(-1, 3)
+    # Only corners of the box lie outside the ellipse.
+    values, counts = np.unique(colours, axis=0, return_counts=True)
+    assert counts.max() > 0.8 * len(colours), values[counts.argmax()]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"engine": "unheard-of"},
+        {"engine": "sdxl"},
+        {"attributes": "an old man"},
+        {"max_tries": 0},
+        {"skip": 1.0},
+        {"guidance": float("nan")},
+        {"unheard_of": 1},
+        {"settings": Settings(), "seed": 1},
+    ],
+)
+def test_bad_options_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        Anonymizer(**options)
+
+
+def test_models_are_listed_with_licence_and_hash(anonymizer: Anonymizer) -> None:
+    names = [card.name for card in anonymizer.models]
+    assert len(set(names)) == len(names) >= 6
+    assert all(len(card.sha256) == 64 and card.licence and card.file for card in anonymizer.models)

@@ -1,0 +1,90 @@
+"""Obscured faces are hidden from recognisers, and nothing else of the picture is touched."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from reverse_personalization.faces.compositing import paste
+from reverse_personalization.faces.face import ByteArray, Face
+from reverse_personalization.identity.dlib_resnet import DlibResNet
+from reverse_personalization.identity.thresholds import threshold
+from reverse_personalization.obscuring import MARGIN, obscure
+from reverse_personalization.settings import Fallback
+
+KINDS: tuple[Fallback, ...] = ("pixelate", "blur", "solid")
+
+
+def in_ellipse(image_rgb: ByteArray, face: Face, slack: float) -> Any:
+    """Which pixels lie in the face's ellipse, `slack` pixels wider."""
+    x, y, w, h = face.box
+    rows, columns = np.mgrid[: image_rgb.shape[0], : image_rgb.shape[1]]
+    across = (columns - x - w / 2) / ((0.5 + MARGIN) * w + slack)
+    down = (rows - y - h / 2) / ((0.5 + MARGIN) * h + slack)
+    return across**2 + down**2 <= 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_verifier_does_not_match(kind: Fallback, portrait: Any, dlib_resnet: DlibResNet) -> None:
+    hidden = paste(portrait.image_rgb, obscure(portrait.image_rgb, portrait.face, kind=kind))
+    before = dlib_resnet.embed(portrait.image_rgb, portrait.face)
+    after = dlib_resnet.embed(hidden, portrait.face)
+    assert dlib_resnet.similarity(before, after).item() <= threshold("dlib-resnet").similarity
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_only_the_ellipse_is_touched(kind: Fallback, portrait: Any) -> None:
+    image_rgb = portrait.image_rgb.copy()
+    rendering = obscure(image_rgb, portrait.face, kind=kind)
+    np.testing.assert_array_equal(image_rgb, portrait.image_rgb)
+    changed = (paste(image_rgb, rendering) != image_rgb).any(2)
+    assert not changed[~in_ellipse(image_rgb, portrait.face, 2)].any()
+    np.testing.assert_array_equal(changed[rendering.rows, rendering.columns], rendering.changed)
+    inside = in_ellipse(image_rgb, portrait.face, -2)
+    assert changed[inside].mean() > 0.9
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("corner", [(0, 0), (512, 0), (0, 512), (512, 512)])
+def test_a_face_at_the_border_is_hidden(kind: Fallback, corner: tuple[int, int], astronaut: Any) -> None:
+    size = 120.0
+    face = Face(
+        (corner[0] - size / 2, corner[1] - size / 2, size, size),
+        astronaut.face.keypoints,
+        astronaut.face.score,
+    )
+    changed = (
+        paste(astronaut.image_rgb, obscure(astronaut.image_rgb, face, kind=kind)) != astronaut.image_rgb
+    ).any(2)
+    inside = in_ellipse(astronaut.image_rgb, face, -2)
+    assert changed[inside].mean() > 0.5
+    assert not changed[~in_ellipse(astronaut.image_rgb, face, 2)].any()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_face_outside_the_picture_changes_nothing(kind: Fallback, astronaut: Any) -> None:
+    face = Face((900, 900, 60, 60), astronaut.face.keypoints, 0.9)
+    rendering = obscure(astronaut.image_rgb, face, kind=kind)
+    np.testing.assert_array_equal(paste(astronaut.image_rgb, rendering), astronaut.image_rgb)
+
+
+@pytest.mark.parametrize("kind", ["pixelate", "blur"])
+def test_stronger_is_coarser(kind: Fallback, portrait: Any) -> None:
+    details = []
+    for strength in (1.0, 2.0, 4.0):
+        hidden = obscure(portrait.image_rgb, portrait.face, kind=kind, strength=strength).image_rgb
+        details.append(np.abs(np.diff(hidden.astype(float), axis=1)).mean())
+    assert details == sorted(details, reverse=True)
+    assert details[2] < 0.8 * details[0]
+
+
+def test_pixelate_makes_a_few_blocks(astronaut: Any) -> None:
+    hidden = obscure(astronaut.image_rgb, astronaut.face, kind="pixelate").image_rgb
+    assert len(np.unique(hidden.reshape(-1, 3), axis=0)) <= 100
+
+
+def test_solid_leaves_one_colour(astronaut: Any) -> None:
+    rendering = obscure(astronaut.image_rgb, astronaut.face, kind="solid")
+    assert len(np.unique(rendering.image_rgb[rendering.changed], axis=0)) == 1
