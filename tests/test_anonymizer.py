@@ -19,7 +19,7 @@ from reverse_personalization.settings import Settings
 
 @pytest.fixture(scope="session")
 def anonymizer() -> Anonymizer:
-    return Anonymizer(seed=1, max_tries=3)
+    return Anonymizer(seed=1, max_tries=2)
 
 
 @pytest.fixture(scope="session")

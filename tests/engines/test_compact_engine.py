@@ -57,6 +57,7 @@ def test_pushing_away_changes_the_face_and_keeps_what_is_kept(
 
 def test_rendering_stays_within_the_mesh(portrait: Any, compact_engine: CompactEngine) -> None:
     encoded = compact_engine.encode(portrait.image_rgb, portrait.face)
+    assert encoded.keep is not None
     rendering = compact_engine.decode(portrait.image_rgb, encoded, encoded.x0 + (1 - encoded.keep))
     rows, columns = np.nonzero(rendering.changed)
     points = encoded.context.mesh.points
