@@ -1,4 +1,4 @@
-"""Two small archives that stand in for those of the table, in a folder that the real pip takes for its index."""
+"""Two small archives in place of the table's, in a folder that the real pip takes for its index."""
 
 from __future__ import annotations
 
@@ -42,7 +42,8 @@ def write_wheel(folder: Path, files: Mapping[str, bytes]) -> bytes:
 
 def write_source(folder: Path, files: Mapping[str, bytes]) -> bytes:
     """A source archive whose setup.py tells when it runs."""
-    setup = f"open({str(folder.parent / RAN)!r}, 'w').close()\nimport setuptools\nsetuptools.setup(name='tiny-source')"
+    tell = f"open({str(folder.parent / RAN)!r}, 'w').close()"
+    setup = f"{tell}\nimport setuptools\nsetuptools.setup(name='tiny-source')"
     path = folder / "tiny-source-1.0.tar.gz"
     scripts = {
         "tiny_source-1.0/setup.py": setup.encode(),

@@ -35,7 +35,7 @@ Labels = tuple[str | int, ...]
 # A result whose face the detector sees less well than this, and than the source's, is no believable face.
 BELIEVABLE = 0.8
 # Factors from one try to the next, on both guidances and on the share of time left out.
-HARDER, EARLIER = 1.3, 0.8
+HARDER, EARLIER = 1.2, 0.9
 # How much coarser each try to obscure is, when the one before could still be matched.
 COARSER = (1.0, 2.0, 4.0)
 
@@ -210,7 +210,7 @@ class Anonymizer:
         )
 
     def _escalation(self) -> Iterator[Strength]:
-        """Each try pushes harder, starts further back in time, and has other noise."""
+        """Each try pushes harder, starts further back in time, and has another stranger and other noise."""
         given = self.settings
         strength = Strength(given.guidance, given.surrogate, given.steps, given.skip)
         for _ in range(given.max_tries):

@@ -21,9 +21,9 @@ class Settings(BaseModel):
 
     engine: EngineName = "compact"
     """What draws the new faces; compact runs anywhere, sdxl wants a GPU."""
-    guidance: float = Field(-1.5, ge=-100, le=100, allow_inf_nan=False)
+    guidance: float = Field(-1.0, ge=-100, le=100, allow_inf_nan=False)
     """Guidance on the face's own identity; negative moves away from it (paper: -5 to -20)."""
-    surrogate: float = Field(1.5, ge=0, le=100, allow_inf_nan=False)
+    surrogate: float = Field(1.0, ge=0, le=100, allow_inf_nan=False)
     """Guidance toward a random stranger's identity, drawn per face from the run's key."""
     steps: int = Field(12, ge=1, le=1000)
     """Number N of denoising steps."""
@@ -33,7 +33,7 @@ class Settings(BaseModel):
     """What the stranger should be, e.g. "an old man"."""
     seed: int | None = Field(None, ge=0)
     """Makes a run repeatable; without it every run draws a fresh secret."""
-    max_tries: int = Field(10, ge=1, le=50)
+    max_tries: int = Field(16, ge=1, le=50)
     """How often a face is regenerated, more strongly each time, before it is obscured."""
     fallback: Fallback = "pixelate"
     """How a face is obscured when it cannot be replaced and verified."""

@@ -77,7 +77,7 @@ PACKAGES: Final = (
     Package("pydantic", "pydantic", "2.10"),
     Package("rich", "rich.console", "13"),
     Package("safetensors", "safetensors.numpy", "0.5"),
-    Package("typer", "typer", "0.15"),
+    Package("typer", "typer", "0.29"),
 )
 EXTRAS: Final = {
     "heic": ("pillow-heif",),

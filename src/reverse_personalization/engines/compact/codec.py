@@ -3,8 +3,8 @@
 The mesh takes a face apart into *placement* (a similarity, which holds pose and size), *shape* (the mesh
 without placement) and *texture* (what lies on the mesh, in the canonical frame, with tone and contrast
 divided out). Shape and texture are linear in the codes, which are standardised: a standard normal vector is
-a face. What the codes do not hold stays in the picture: only differences of codes are decoded, so an
-unchanged code leaves every pixel as it was.
+a face. Only differences of codes are decoded, so an unchanged code leaves every pixel as it was; the detail
+that the codes do not hold stays in the picture, the less the farther the codes move.
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ LEAST_LUMA = 0.1
 TEXEL_NOISE = 0.3
 # Residuals of this many standard deviations are something on the face, not the face: hair, frames, hands.
 OUTLIER = 2.5
+# Distance of codes (root mean square) at which what is left of the source's own detail falls to 1 / e: fine
+# lines are somebody's too, and would draw the old brows over the new ones.
+DETAIL_FADE = 0.8
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,12 +58,15 @@ class Encoding:
         placement: float32 3 x 4, the similarity from picture to canonical coordinates.
         tone: what was divided out of the texture.
         coverage: float32 SIZE x SIZE, 0 to 1: where the face is seen, and is what the codes say.
+        detail: float32 SIZE x SIZE x 3 RGB, in units of the picture's 0 to 1: the texture that the codes do
+            not hold.
     """
 
     codes: FloatArray
     placement: FloatArray
     tone: Tone
     coverage: FloatArray
+    detail: FloatArray
 
 
 class FaceCodec:
@@ -106,10 +112,13 @@ class FaceCodec:
         explained = self._explained(residual - components @ self._tensors["texture_basis"], visible)
         if (explained < 1).any():
             components = self._fit(residual, seen * pack_mask(explained, self.frame))
+        left = unpack(residual - components @ self._tensors["texture_basis"], self.frame)
         offset = (shape - self.mean_shape).ravel()
         of_shape = self._tensors["shape_basis"] @ offset / self._shape_variance
         codes = self._tensors["rotation"] @ np.concatenate([components, of_shape])
-        return Encoding(codes.astype(np.float32), placement, tone, visible * explained)
+        return Encoding(
+            codes.astype(np.float32), placement, tone, visible * explained, denormalise(left, tone)
+        )
 
     def decode_difference(self, encoding: Encoding, codes: FloatArray) -> tuple[FloatArray, FloatArray]:
         """What moving from `encoding.codes` to `codes` changes.
@@ -125,7 +134,9 @@ class FaceCodec:
         # The placement's inverse rotation and scale: the transpose over the squared scale.
         linear = encoding.placement[:, :3]
         scale2 = float(np.cbrt(np.linalg.det(linear)) ** 2)
-        return denormalise(unpack(packed, self.frame), encoding.tone), (offset @ linear) / scale2
+        faded = 1 - np.exp(-float(np.sqrt(((codes - encoding.codes) ** 2).mean())) / DETAIL_FADE)
+        change = denormalise(unpack(packed, self.frame), encoding.tone) - np.float32(faded) * encoding.detail
+        return change, (offset @ linear) / scale2
 
     def _fit(self, residual: FloatArray, seen: FloatArray) -> FloatArray:
         """Most probable components given the texels that are seen (ridge regression)."""
