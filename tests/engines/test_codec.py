@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -37,12 +38,33 @@ def test_unchanged_codes_change_nothing(portrait: Any, compact_engine: CompactEn
     np.testing.assert_array_equal(rendering.image_rgb, portrait.image_rgb[rendering.rows, rendering.columns])
 
 
-def test_decoding_is_linear(portrait: Any, compact_engine: CompactEngine, codec: FaceCodec) -> None:
+def test_decoding_is_linear_but_for_the_detail(
+    portrait: Any, compact_engine: CompactEngine, codec: FaceCodec
+) -> None:
     encoding = compact_engine.encode(portrait.image_rgb, portrait.face).context.encoding
+    encoding = replace(encoding, detail=np.zeros_like(encoding.detail))
     one, other = np.random.default_rng(0).standard_normal((2, codec.dimensions), np.float32)
     parts = [codec.decode_difference(encoding, encoding.codes + d) for d in (one, other, one + other)]
     for a, b, both in zip(*parts, strict=True):
         np.testing.assert_allclose(a + b, both, atol=1e-3 * np.abs(both).max() + 1e-5)
+
+
+def test_the_sources_detail_fades_as_codes_move(
+    portrait: Any, compact_engine: CompactEngine, codec: FaceCodec
+) -> None:
+    encoding = compact_engine.encode(portrait.image_rgb, portrait.face).context.encoding
+    direction = np.random.default_rng(0).standard_normal(codec.dimensions, np.float32)
+    lost = []
+    for distance in (0.1, 0.5, 2.0):
+        there, back = (
+            codec.decode_difference(encoding, encoding.codes + sign * distance * direction)[0]
+            for sign in (1, -1)
+        )
+        # What the codes say is odd in the change; what is left over is the detail that went.
+        gone = -(there + back) / 2
+        lost.append(float((gone * encoding.detail).sum() / (encoding.detail**2).sum()))
+        np.testing.assert_allclose(gone, lost[-1] * encoding.detail, atol=1e-3)
+    assert 0 < lost[0] < lost[1] < lost[2] < 1
 
 
 def test_a_known_change_comes_back(portrait: Any, compact_engine: CompactEngine) -> None:
