@@ -1,1 +1,1 @@
-"""TODO."""
+"""The bench: people, photos, recognisers, and rates with their intervals."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Faces: finding, aligning, meshing, warping and putting them back."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Recognisers, their thresholds, and verification: whose face it still could be."""

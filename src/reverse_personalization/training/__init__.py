@@ -1,1 +1,1 @@
-"""TODO."""
+"""Making the compact engine: data set, codec, denoiser."""
