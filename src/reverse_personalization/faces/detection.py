@@ -61,13 +61,9 @@ class YuNetDetector:
 
     def find_again(self, image_rgb: ByteArray, face: Face) -> Face | None:
         """The face that now lies where `face` lay in the picture's former state, or None."""
-        crop, offset = surroundings(image_rgb, face)
+        crop, (left, top) = surroundings(image_rgb, face)
         found = [
-            Face(
-                (f.box[0] + offset[0], f.box[1] + offset[1], *f.box[2:]),
-                f.keypoints + np.array(offset, np.float32),
-                f.score,
-            )
+            f.moved(-left, -top)
             for f in self._search_at(crop, SCALES[0] / max(crop.shape[:2]), turns=_turns_of(face))
             if f.score >= self._threshold
         ]

@@ -31,6 +31,19 @@ class Face:
         """Longer side of the box, pixels."""
         return max(self.box[2:])
 
+    def moved(self, left: float, top: float) -> Face:
+        """The face in a picture whose origin lies at `left`, `top` of this one."""
+        x, y, w, h = self.box
+        keypoints = self.keypoints - np.array([left, top], np.float32)
+        return Face((x - left, y - top, w, h), keypoints, self.score)
+
+    def mirrored(self, width: int) -> Face:
+        """The face in the mirror image of a picture that is `width` pixels wide."""
+        x, y, w, h = self.box
+        keypoints = self.keypoints[[1, 0, 2, 4, 3]]
+        keypoints[:, 0] = width - 1 - keypoints[:, 0]
+        return Face((width - x - w, y, w, h), keypoints, self.score)
+
 
 @dataclass(frozen=True, eq=False)
 class Mesh:

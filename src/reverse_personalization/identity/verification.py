@@ -125,8 +125,4 @@ class Verifier:
 def _mirror(image_rgb: ByteArray, face: Face) -> tuple[ByteArray, Face]:
     """The mirror image of a face with its surroundings."""
     crop, (left, top) = surroundings(image_rgb, face)
-    x, y, w, h = face.box
-    keypoints = face.keypoints[[1, 0, 2, 4, 3]] - np.array([left, top], np.float32)
-    keypoints[:, 0] = crop.shape[1] - 1 - keypoints[:, 0]
-    box = (crop.shape[1] - (x - left) - w, y - top, w, h)
-    return np.ascontiguousarray(crop[:, ::-1]), Face(box, keypoints, face.score)
+    return np.ascontiguousarray(crop[:, ::-1]), face.moved(left, top).mirrored(crop.shape[1])

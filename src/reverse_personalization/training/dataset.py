@@ -95,11 +95,7 @@ def build_dataset(folder: Path, *, progress: Progress | None = None) -> Training
 def _both(image_rgb: ByteArray, face: Face) -> Iterator[tuple[ByteArray, Face]]:
     """The picture with its face, and its mirror image."""
     yield image_rgb, face
-    width = image_rgb.shape[1]
-    x, y, w, h = face.box
-    keypoints = face.keypoints[[1, 0, 2, 4, 3]].copy()
-    keypoints[:, 0] = width - 1 - keypoints[:, 0]
-    yield np.ascontiguousarray(image_rgb[:, ::-1]), Face((width - x - w, y, w, h), keypoints, face.score)
+    yield np.ascontiguousarray(image_rgb[:, ::-1]), face.mirrored(image_rgb.shape[1])
 
 
 def _row(
