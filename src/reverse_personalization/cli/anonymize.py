@@ -186,8 +186,11 @@ def _sheet(path: Path | None, *, force: bool) -> SheetCollector | None:
 
 
 def _load(settings: Settings) -> PhotoAnonymizer:
+    from reverse_personalization import weights
     from reverse_personalization.anonymizer import Anonymizer
 
+    needed = weights.needed_by(settings.engine)
+    weights.pull(needed, progress=lambda sentence: typer.echo(sentence, err=True))
     return Anonymizer(settings=settings)
 
 
