@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from reverse_personalization.engines.base import Encoded
+from reverse_personalization.engines.base import Encoded, Labels
 from reverse_personalization.engines.compact.engine import CompactEngine
 from reverse_personalization.errors import EngineError
 from reverse_personalization.faces.compositing import Rendering
@@ -30,11 +30,25 @@ class PassingEngine:
     def encode(self, image_rgb: ByteArray, face: Face) -> Encoded:
         return self._engine.encode(image_rgb, face)
 
-    def conditions(self, embedding: FloatArray, noise: KeyedNoise, *labels: str | int) -> Any:
-        return self._engine.conditions(embedding, noise, *labels)
+    @property
+    def batch(self) -> int:
+        return self._engine.batch
 
-    def noise(self, encoded: Encoded, steps: int, noise: KeyedNoise, *labels: str | int) -> Sequence[Array]:
-        return self._engine.noise(encoded, steps, noise, *labels)
+    def inversion_batch(self, faces: int, steps: int) -> int:
+        return self._engine.inversion_batch(faces, steps)
+
+    def conditions(
+        self, embeddings: Sequence[FloatArray], noise: KeyedNoise, labels: Sequence[Labels]
+    ) -> Any:
+        return self._engine.conditions(embeddings, noise, labels)
+
+    def stack(self, arrays: Sequence[Array]) -> Array:
+        return self._engine.stack(arrays)
+
+    def noise(
+        self, encoded: Sequence[Encoded], steps: int, noise: KeyedNoise, labels: Sequence[Labels]
+    ) -> Sequence[Array]:
+        return self._engine.noise(encoded, steps, noise, labels)
 
     def predict(self, rows: Sequence[Row[Any]]) -> Sequence[Array]:
         return self._engine.predict(rows)

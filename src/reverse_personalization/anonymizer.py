@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,12 +17,14 @@ from pydantic import ValidationError
 
 from reverse_personalization import inversion, weights
 from reverse_personalization.engines import Engine, load_engine
-from reverse_personalization.engines.base import Encoded
+from reverse_personalization.engines.base import Conditions, Encoded, Labels
 from reverse_personalization.errors import EngineError, UsageError
-from reverse_personalization.faces.compositing import paste
+from reverse_personalization.faces.compositing import Rendering, paste
 from reverse_personalization.faces.detection import YuNetDetector
 from reverse_personalization.faces.face import ByteArray, Face, FloatArray
+from reverse_personalization.identity.base import Recogniser
 from reverse_personalization.identity.dlib_resnet import DlibResNet
+from reverse_personalization.identity.sface import SFace
 from reverse_personalization.identity.verification import Check, Similarity, Source, Verifier
 from reverse_personalization.media.images import Photo, read_photo
 from reverse_personalization.noise import KeyedNoise
@@ -31,7 +34,7 @@ from reverse_personalization.settings import Settings
 logger = logging.getLogger(__name__)
 
 Verdict = Literal["anonymized", "obscured", "kept"]
-Labels = tuple[str | int, ...]
+Picture = str | Path | Image.Image | ByteArray | Photo
 # A result whose face the detector sees less well than this, and than the source's, is no believable face.
 BELIEVABLE = 0.8
 # Factors from one try to the next, on both guidances and on the share of time left out.
@@ -89,9 +92,83 @@ class Strength:
     """How hard one try pushes: what escalation raises."""
 
     guidance: float
+    identity: float | None
+    attribute: float | None
     surrogate: float
     steps: int
     skip: float
+
+    def harder(self) -> Strength:
+        """The next try's."""
+        return replace(
+            self,
+            guidance=self.guidance * HARDER,
+            identity=None if self.identity is None else self.identity * HARDER,
+            surrogate=self.surrogate * HARDER,
+            skip=self.skip * EARLIER,
+        )
+
+
+class Canvas:
+    """A picture at work.
+
+    Attributes:
+        photo: what was read.
+        image: uint8 H x W x 3 RGB, the picture so far.
+    """
+
+    def __init__(self, photo: Photo) -> None:
+        """Start from the source."""
+        self.photo, self.image = photo, photo.image_rgb
+        self._taken = np.zeros(self.image.shape[:2], bool)
+        self._results: dict[int, FaceResult] = {}
+
+    def with_pasted(self, rendering: Rendering) -> ByteArray:
+        """The picture with a face in it, that never covers the result of another."""
+        free = ~self._taken[rendering.rows, rendering.columns]
+        return paste(self.image, replace(rendering, changed=rendering.changed & free))
+
+    def settle(self, index: int, result: FaceResult, rendering: Rendering) -> None:
+        """Note what became of a face, and which pixels are its own from now on."""
+        self._results[index] = result
+        self._taken[rendering.rows, rendering.columns] |= rendering.changed
+
+    def finished(self) -> AnonymizedPhoto:
+        """The picture with every face's result."""
+        changed = (self.image != self.photo.image_rgb).any(2)
+        results = tuple(self._results[index] for index in sorted(self._results))
+        return AnonymizedPhoto(self.image, changed, results, self.photo)
+
+
+@dataclass(eq=False)
+class FaceAtWork:
+    """A face on its way to a verdict.
+
+    Attributes:
+        canvas: the picture that it is in.
+        index: its number in that picture.
+        face: where it is.
+        labels: of its random numbers.
+        rung: of the ladder, that the next try takes.
+        tries: how often it was regenerated.
+        settled: whether it has its verdict.
+    """
+
+    canvas: Canvas
+    index: int
+    face: Face
+    labels: Labels
+    source: Source = field(init=False)
+    embedding: FloatArray = field(init=False)
+    encoded: Encoded = field(init=False)
+    rung: int = 0
+    tries: int = 0
+    settled: bool = False
+
+    def settle(self, result: FaceResult, rendering: Rendering) -> None:
+        """Give the face its verdict."""
+        self.canvas.settle(self.index, result, rendering)
+        self.settled = True
 
 
 @dataclass(frozen=True)
@@ -130,16 +207,16 @@ class Anonymizer:
         self.noise = KeyedNoise(self.settings.seed)
         self._engine: Engine[Any] = load_engine(self.settings)
         self._detector = YuNetDetector(threshold=self.settings.detection_threshold)
-        self._verifier = Verifier(self._detector, [(self._engine.guide, "guide"), (DlibResNet(), "verifier")])
+        self._verifier = _verifier(self._detector, self._engine.guide)
 
     @property
     def models(self) -> tuple[ModelCard, ...]:
         """The models in use."""
-        names = ("yunet", "dlib-resnet", "dlib-landmarks5", *self._engine.weights)
-        entries = (weights.entry(name) for name in names)
+        always = ("yunet", "sface", "dlib-resnet", "dlib-landmarks5")
+        entries = (weights.entry(name) for name in dict.fromkeys((*always, *self._engine.weights)))
         return tuple(ModelCard(e.name, Path(e.path).name, e.sha256, e.licence) for e in entries)
 
-    def anonymize(self, image: str | Path | Image.Image | ByteArray | Photo) -> AnonymizedPhoto:
+    def anonymize(self, image: Picture) -> AnonymizedPhoto:
         """Replace every face of a picture.
 
         Args:
@@ -148,98 +225,180 @@ class Anonymizer:
         Raises:
             InputError: the picture cannot be read.
         """
-        photo = image if isinstance(image, Photo) else read_photo(image, max_pixels=self.settings.max_pixels)
-        source = photo.image_rgb
+        return self.anonymize_batch([image])[0]
+
+    def anonymize_batch(self, images: Sequence[Picture]) -> tuple[AnonymizedPhoto, ...]:
+        """Replace every face of several pictures, whose faces go through the network together.
+
+        Raises:
+            InputError: a picture cannot be read; then none is processed.
+        """
+        canvases = [Canvas(self._read(image)) for image in images]
+        pending = [face for canvas in canvases for face in self._prepare(canvas)]
+        ladder = tuple(self._escalation())
+        while pending:
+            for rung, faces in _by_rung(pending):
+                for face, x in self._regenerate(faces, ladder[rung]):
+                    self._judge(face, x, last=rung + 1 >= len(ladder))
+            pending = [face for face in pending if not face.settled]
+        return tuple(canvas.finished() for canvas in canvases)
+
+    def _read(self, image: Picture) -> Photo:
+        return image if isinstance(image, Photo) else read_photo(image, max_pixels=self.settings.max_pixels)
+
+    def _prepare(self, canvas: Canvas) -> Iterator[FaceAtWork]:
+        """Encode the faces of a picture; whatever goes wrong with one, it does not stay."""
+        picture = canvas.photo.image_rgb
         # The noise hangs on the picture, not on its turn in a batch.
-        digest = hashlib.blake2b(np.ascontiguousarray(source).data, digest_size=16).hexdigest()
-        picture, results = source, []
-        for index, face in enumerate(self._detector.detect(source)):
-            picture, result = self._anonymize_face(picture, face, (digest, index))
-            results.append(result)
-        return AnonymizedPhoto(picture, (picture != source).any(2), tuple(results), photo)
+        digest = hashlib.blake2b(np.ascontiguousarray(picture).data, digest_size=16).hexdigest()
+        for index, face in enumerate(self._detector.detect(picture)):
+            work = FaceAtWork(canvas, index, face, (digest, index))
+            with self._failing_closed(work):
+                work.source = self._verifier.source(picture, face)
+                if not self._verifier.recognises(work.source):
+                    self._obscure(work, "Too unclear to be recognised, so nothing could be verified.")
+                    continue
+                work.embedding = self._embedding(picture, work.source)
+                work.encoded = self._engine.encode(picture, face)
+                yield work
 
-    def _anonymize_face(self, picture: ByteArray, face: Face, labels: Labels) -> tuple[ByteArray, FaceResult]:
-        """Replace one face, or obscure it; whatever goes wrong, it does not stay."""
-        try:
-            source = self._verifier.source(picture, face)
-            if not self._verifier.recognises(source):
-                return self._obscure(
-                    picture, source, 0, "Too unclear to be recognised, so nothing could be verified."
-                )
-            try:
-                return self._replace(picture, source, labels)
-            except EngineError as error:
-                return self._obscure(picture, source, 0, str(error))
-        except Exception as error:
-            logger.exception("face %s could not be processed", labels[-1])
-            return self._hide(picture, face, f"Internal error ({type(error).__name__}).")
-
-    def _replace(self, picture: ByteArray, source: Source, labels: Labels) -> tuple[ByteArray, FaceResult]:
-        """Regenerate a face ever more strongly until nobody matches it any more."""
-        encoded = self._engine.encode(picture, source.face)
-        embedding = source.embeddings[self._engine.guide.name]
-        check: Check | None = None
-        for number, strength in enumerate(self._escalation()):
-            x = self._regenerate(encoded, embedding, strength, (*labels, number))
-            result = paste(picture, self._engine.decode(picture, encoded, x))
-            check = self._verifier.check(result, source)
-            if not check.matches and _is_believable(check, source.face):
-                reason = "Replaced; no recogniser matches it."
-                return result, _result(source.face, "anonymized", reason, number + 1, check)
-        lost = check is not None and not check.matches
-        why = "No believable face came out" if lost else "A recogniser still matched the result"
-        return self._obscure(picture, source, self.settings.max_tries, f"{why} after every try.")
+    def _embedding(self, picture: ByteArray, source: Source) -> FloatArray:
+        guide = self._engine.guide
+        known = source.embeddings.get(guide.name)
+        return guide.embed(picture, source.face) if known is None else known
 
     def _regenerate(
-        self, encoded: Encoded, embedding: FloatArray, strength: Strength, labels: Labels
-    ) -> inversion.Array:
-        """The method: invert under the null identity, regenerate away from the face's own."""
-        known = self._engine.conditions(embedding, self.noise, *labels)
-        fields = inversion.coupled(strength.guidance, null=known.null, identity=known.identity)
-        if known.surrogate is not None and strength.surrogate > 0:
-            fields = inversion.toward(fields, strength.surrogate, surrogate=known.surrogate, null=known.null)
+        self, faces: Sequence[FaceAtWork], strength: Strength
+    ) -> Iterator[tuple[FaceAtWork, inversion.Array]]:
+        """The latents of faces that are tried at the same strength, as many at once as the engine takes."""
+        for batch in _batches(faces, self._engine.batch):
+            try:
+                yield from zip(batch, self._invert(batch, strength), strict=True)
+            except Exception:
+                if len(batch) > 1:  # one that fails does not drag the others along
+                    for face in batch:
+                        yield from self._regenerate([face], strength)
+                    continue
+                with self._failing_closed(batch[0]):
+                    raise
+
+    def _invert(self, faces: Sequence[FaceAtWork], strength: Strength) -> inversion.Array:
+        """The method: invert under the null identity, regenerate away from the faces' own."""
+        engine, labels = self._engine, [(*face.labels, face.rung) for face in faces]
+        encoded = [face.encoded for face in faces]
+        known = engine.conditions([face.embedding for face in faces], self.noise, labels)
+        fields = self._fields(known, strength)
+        keeps = [one.keep for one in encoded]
         return inversion.regenerate(
-            encoded.x0,
-            noise=self._engine.noise(encoded, strength.steps, self.noise, *labels),
+            engine.stack([one.x0 for one in encoded]),
+            noise=engine.noise(encoded, strength.steps, self.noise, labels),
             timesteps=inversion.timesteps(strength.steps, strength.skip),
-            predict=self._engine.predict,
+            predict=engine.predict,
             inversion=fields.inversion,
             generation=fields.generation,
-            schedule=self._engine.schedule,
-            keep=encoded.keep,
+            schedule=engine.schedule,
+            order=1 if self.settings.method == "nullface" else 2,
+            inversion_batch=engine.inversion_batch(len(faces), strength.steps),
+            keep=None if keeps[0] is None else engine.stack(keeps),
         )
+
+    def _fields(self, known: Conditions[Any], strength: Strength) -> inversion.Fields[Any]:
+        w, null = strength.guidance, known.null
+        if self.settings.method == "nullface":
+            fields = inversion.nullface(w, null=null, opposite=known.opposite)
+        else:
+            fields = inversion.decoupled(
+                w,
+                g_id=-w if strength.identity is None else strength.identity,
+                g_attr=1 - w if strength.attribute is None else strength.attribute,
+                null=null,
+                identity=known.identity,
+                blank=known.blank,
+                attribute=known.attribute,
+            )
+        if known.surrogate is not None and strength.surrogate > 0:
+            fields = inversion.toward(fields, strength.surrogate, surrogate=known.surrogate, null=null)
+        return fields
+
+    def _judge(self, work: FaceAtWork, x: inversion.Array, *, last: bool) -> None:
+        """Take a try for the result, or send the face up the ladder, or obscure it at its end."""
+        with self._failing_closed(work):
+            work.tries += 1
+            rendering = self._engine.decode(work.canvas.image, work.encoded, x)
+            result = work.canvas.with_pasted(rendering)
+            check = self._verifier.check(result, work.source)
+            if not check.matches and _is_believable(check, work.face):
+                work.canvas.image = result
+                reason = "Replaced; no recogniser matches it."
+                work.settle(_result(work, "anonymized", reason, check), rendering)
+            elif last:
+                why = (
+                    "A recogniser still matched the result"
+                    if check.matches
+                    else "No believable face came out"
+                )
+                self._obscure(work, f"{why} after every try.")
+            else:
+                work.rung += 1
 
     def _escalation(self) -> Iterator[Strength]:
         """Each try pushes harder, starts further back in time, and has another stranger and other noise."""
         given = self.settings
-        strength = Strength(given.guidance, given.surrogate, given.steps, given.skip)
+        strength = Strength(
+            given.guidance,
+            given.identity_strength,
+            given.attribute_strength,
+            given.surrogate,
+            given.steps,
+            given.skip,
+        )
         for _ in range(given.max_tries):
             yield strength
-            strength = replace(
-                strength,
-                guidance=strength.guidance * HARDER,
-                surrogate=strength.surrogate * HARDER,
-                skip=strength.skip * EARLIER,
-            )
+            strength = strength.harder()
 
-    def _obscure(
-        self, picture: ByteArray, source: Source, tries: int, reason: str
-    ) -> tuple[ByteArray, FaceResult]:
+    @contextmanager
+    def _failing_closed(self, work: FaceAtWork) -> Iterator[None]:
+        """Whatever goes wrong with a face, it ends obscured."""
+        try:
+            try:
+                yield
+            except EngineError as error:
+                self._obscure(work, str(error))
+        except Exception as error:
+            logger.exception("face %s could not be processed", work.index)
+            _hide(work, f"Internal error ({type(error).__name__}).")
+
+    def _obscure(self, work: FaceAtWork, reason: str) -> None:
         """Obscure a face so that it cannot be matched either; solid if all else fails."""
-        kind = self.settings.fallback
+        canvas, kind = work.canvas, self.settings.fallback
         for strength in COARSER:
-            hidden = paste(picture, obscure(picture, source.face, kind=kind, strength=strength))
-            check = self._verifier.check(hidden, source)
+            rendering = obscure(canvas.image, work.face, kind=kind, strength=strength)
+            hidden = paste(canvas.image, rendering)
+            check = self._verifier.check(hidden, work.source)
             if not check.matches:
-                return hidden, _result(source.face, "obscured", reason, tries, check)
-        hidden = paste(picture, obscure(picture, source.face, kind="solid"))
-        return hidden, _result(source.face, "obscured", reason, tries, self._verifier.check(hidden, source))
+                break
+        else:
+            rendering = obscure(canvas.image, work.face, kind="solid")
+            hidden = paste(canvas.image, rendering)
+            check = self._verifier.check(hidden, work.source)
+        canvas.image = hidden
+        work.settle(_result(work, "obscured", reason, check), rendering)
 
-    @staticmethod
-    def _hide(picture: ByteArray, face: Face, reason: str) -> tuple[ByteArray, FaceResult]:
-        """Obscure a face of which nothing can be verified: solid, which leaves nothing to match."""
-        hidden = paste(picture, obscure(picture, face, kind="solid"))
-        return hidden, FaceResult(face.box, face.score, "obscured", reason, 0, failed=True)
+
+def _hide(work: FaceAtWork, reason: str) -> None:
+    """Obscure a face of which nothing can be verified: solid, which leaves nothing to match."""
+    rendering = obscure(work.canvas.image, work.face, kind="solid")
+    work.canvas.image = paste(work.canvas.image, rendering)
+    face = work.face
+    work.settle(FaceResult(face.box, face.score, "obscured", reason, work.tries, failed=True), rendering)
+
+
+def _verifier(detector: YuNetDetector, guide: Recogniser) -> Verifier:
+    """SFace and dlib's ResNet judge; whichever of them guides the engine is known to have done so."""
+    sface = guide if guide.name == "sface" else SFace()
+    return Verifier(
+        detector, [(sface, "guide" if sface is guide else "verifier"), (DlibResNet(), "verifier")]
+    )
 
 
 def _settings(settings: Settings | None, options: dict[str, Any]) -> Settings:
@@ -256,5 +415,17 @@ def _is_believable(check: Check, source: Face) -> bool:
     return check.face is not None and check.face.score >= min(BELIEVABLE, source.score)
 
 
-def _result(face: Face, verdict: Verdict, reason: str, tries: int, check: Check) -> FaceResult:
-    return FaceResult(face.box, face.score, verdict, reason, tries, check.similarities)
+def _result(work: FaceAtWork, verdict: Verdict, reason: str, check: Check) -> FaceResult:
+    return FaceResult(work.face.box, work.face.score, verdict, reason, work.tries, check.similarities)
+
+
+def _batches(faces: Sequence[FaceAtWork], size: int) -> Iterator[Sequence[FaceAtWork]]:
+    return (faces[start : start + size] for start in range(0, len(faces), size))
+
+
+def _by_rung(faces: Sequence[FaceAtWork]) -> list[tuple[int, list[FaceAtWork]]]:
+    """Faces that stand on the same rung of the ladder, together."""
+    rungs: dict[int, list[FaceAtWork]] = {}
+    for face in faces:
+        rungs.setdefault(face.rung, []).append(face)
+    return sorted(rungs.items())

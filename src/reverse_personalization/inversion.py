@@ -274,6 +274,8 @@ def regenerate(  # noqa: PLR0913 - the method's inputs, each independent of the 
     if inversion_batch < 1 or not 0 <= keep_from < steps:
         raise UsageError(f"inversion_batch must be at least 1, and keep_from at least 0 and below {steps}.")
     inversion, generation = merged(inversion), merged(generation)
+    # Fields that agree at one x agree along the whole way; a second evaluation would only add rounding.
+    agree = inversion == generation
 
     def source(k: int) -> Array:
         return schedule.noised(x0, noise[steps - 1 - k], grid[k]) if k < steps else x0
@@ -283,11 +285,15 @@ def regenerate(  # noqa: PLR0913 - the method's inputs, each independent of the 
     ahead: list[Array] = []
     for k, (s, p) in enumerate(pairwise(grid)):
         upcoming = () if ahead else range(k, min(k + inversion_batch, steps))
-        points = [*((inversion, source(j), grid[j]) for j in upcoming), (generation, x_gen, s)]
-        *eps_inv, eps_gen = evaluate(predict, points)
-        ahead += eps_inv
+        points = [(inversion, source(j), grid[j]) for j in upcoming]
+        if not agree:
+            points.append((generation, x_gen, s))
+        eps = evaluate(predict, points) if points else []
+        ahead += eps[: len(upcoming)]
+        eps_inv = ahead.pop(0)
+        eps_gen = eps_inv if agree else eps[-1]
 
-        m_inv, m_gen = (s, schedule.clean(x_inv, ahead.pop(0), s)), (s, schedule.clean(x_gen, eps_gen, s))
+        m_inv, m_gen = (s, schedule.clean(x_inv, eps_inv, s)), (s, schedule.clean(x_gen, eps_gen, s))
         mu_inv = posterior_mean(schedule, x_inv, p, m_inv, last_inv)
         mu_gen = posterior_mean(schedule, x_gen, p, m_gen, last_gen)
         change = mu_gen - mu_inv

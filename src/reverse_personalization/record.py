@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from reverse_personalization.anonymizer import AnonymizedPhoto, FaceResult, ModelCard
     from reverse_personalization.identity.verification import Similarity
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
+FILE_SETTINGS: Final = ("model", "ip_adapter", "recogniser")
 METHOD: Final = "reverse personalization (arXiv:2512.22984)"
 
 
@@ -134,14 +135,16 @@ class SettingsRecord(Settings):
 
     @classmethod
     def of(cls, settings: Settings) -> SettingsRecord:
-        """`settings` without the seed."""
-        return cls.model_validate(settings.model_dump(exclude={"seed"}))
+        """`settings` without the seed, and files without their folders."""
+        values = settings.model_dump(exclude={"seed"})
+        files = {name: PurePath(values[name]).name for name in FILE_SETTINGS if values[name]}
+        return cls.model_validate({**values, **files})
 
 
 class ImageRecord(_Value):
     """The record of one photo."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[2] = SCHEMA_VERSION
     """Version of this format; changes when a field changes its meaning, goes or comes."""
     tool: ToolRecord
     """The program that wrote the photo."""

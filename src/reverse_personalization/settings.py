@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -10,8 +10,29 @@ EngineName = Literal["compact", "sdxl"]
 Fallback = Literal["pixelate", "blur", "solid"]
 
 
-# The paper's, where the fields' own defaults are the compact engine's.
-_SDXL: dict[str, float] = {"guidance": -10.0, "surrogate": 0.0, "steps": 100, "skip": 0.7}
+MethodName = Literal["reverse", "nullface"]
+Mode = Literal["economical", "exact"]
+Quality = Literal["draft", "standard", "paper"]
+Device = Literal["auto", "cpu", "cuda", "mps"]
+DType = Literal["auto", "float32", "float16", "bfloat16"]
+
+# What an engine, its quality and the method choose where the user does not; later ones go before earlier.
+_ENGINE: Final[dict[str, dict[str, float]]] = {
+    "compact": {"guidance": -1.0, "surrogate": 1.0, "skip": 0.3},
+    "sdxl": {"guidance": -10.0, "surrogate": 0.0, "skip": 0.7},
+}
+_QUALITY: Final[dict[tuple[str, str], dict[str, int]]] = {
+    ("compact", "draft"): {"steps": 6, "max_tries": 6},
+    ("compact", "standard"): {"steps": 12, "max_tries": 16},
+    ("compact", "paper"): {"steps": 100, "max_tries": 16},
+    ("sdxl", "draft"): {"steps": 20, "max_tries": 2},
+    ("sdxl", "standard"): {"steps": 50, "max_tries": 4},
+    ("sdxl", "paper"): {"steps": 100, "max_tries": 4},
+}
+_METHOD: Final[dict[tuple[str, str], dict[str, float]]] = {
+    ("compact", "nullface"): {"guidance": 1.0, "surrogate": 0.0},
+    ("sdxl", "nullface"): {"guidance": 10.0, "surrogate": 0.0, "steps": 30},
+}
 
 
 class Settings(BaseModel):
@@ -21,6 +42,10 @@ class Settings(BaseModel):
 
     engine: EngineName = "compact"
     """What draws the new faces; compact runs anywhere, sdxl wants a GPU."""
+    method: MethodName = "reverse"
+    """reverse: negative guidance on the own identity; nullface: positive guidance on its opposite."""
+    quality: Quality = "standard"
+    """How many steps and tries; paper is 100 steps."""
     guidance: float = Field(-1.0, ge=-100, le=100, allow_inf_nan=False)
     """Guidance on the face's own identity; negative moves away from it (paper: -5 to -20)."""
     surrogate: float = Field(1.0, ge=0, le=100, allow_inf_nan=False)
@@ -30,11 +55,15 @@ class Settings(BaseModel):
     skip: float = Field(0.3, ge=0, lt=1)
     """Share of the time axis that is left out at the noisy end (paper: 0.7)."""
     attributes: str | None = None
-    """What the stranger should be, e.g. "an old man"."""
+    """What the stranger should be, e.g. "an old man"; its weight is 1 - guidance."""
+    identity_strength: float | None = Field(None, ge=0, le=100, allow_inf_nan=False)
+    """How far away from the own identity, apart from guidance; else it is -guidance."""
+    attribute_strength: float | None = Field(None, ge=0, le=100, allow_inf_nan=False)
+    """How far toward the attributes, apart from guidance; else it is 1 - guidance."""
     seed: int | None = Field(None, ge=0)
     """Makes a run repeatable; without it every run draws a fresh secret."""
     max_tries: int = Field(16, ge=1, le=50)
-    """How often a face is regenerated, more strongly each time, before it is obscured."""
+    """How often at most a face is regenerated, more strongly each time, before it is obscured."""
     fallback: Fallback = "pixelate"
     """How a face is obscured when it cannot be replaced and verified."""
     detection_threshold: float = Field(0.6, gt=0, lt=1)
@@ -45,6 +74,18 @@ class Settings(BaseModel):
     """Names of metadata to keep; everything else is stripped."""
     mark: bool = True
     """Write the IPTC digital source type that says the picture was composed with AI."""
+    mode: Mode = "economical"
+    """exact: four network rows a step, as published; economical: three, as one text condition suffices."""
+    model: str | None = None
+    """The sdxl engine's diffusion model: sdxl or sd15, a hub id, or a folder; sdxl by default."""
+    ip_adapter: str | None = None
+    """IP-Adapter-FaceID for that model: faceid-sdxl, faceid-sd15 or a file; the model's by default."""
+    recogniser: str | None = None
+    """ArcFace for the sdxl engine: buffalo_l's w600k_r50.onnx; non-commercial research only."""
+    device: Device = "auto"
+    """Where the sdxl engine runs."""
+    dtype: DType = "auto"
+    """In which precision the sdxl engine runs; auto is float16 on GPUs and float32 on CPUs."""
 
     @model_validator(mode="before")
     @classmethod
@@ -52,4 +93,20 @@ class Settings(BaseModel):
         if not isinstance(given, dict):
             return given
         chosen = {name: value for name, value in given.items() if value is not None}
-        return {**(_SDXL if chosen.get("engine") == "sdxl" else {}), **chosen}
+        engine, quality, method = (
+            str(chosen.get(name, cls.model_fields[name].default)) for name in ("engine", "quality", "method")
+        )
+        return {
+            **_ENGINE.get(engine, {}),
+            **_QUALITY.get((engine, quality), {}),
+            **_METHOD.get((engine, method), {}),
+            **chosen,
+        }
+
+    @property
+    def moves_away(self) -> bool:
+        """Whether the guidance leads away from the faces' own identity."""
+        away = self.guidance if self.method == "nullface" else -self.guidance
+        if self.method == "reverse" and self.identity_strength is not None:
+            away = self.identity_strength
+        return away > 0 or (away == 0 and self.surrogate > 0)

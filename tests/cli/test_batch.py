@@ -189,7 +189,7 @@ def test_resume_redoes_what_is_out_of_date(
         lambda: Path("new/a.png.json").unlink(),
         lambda: rewrite("new/a.png.json", "{}"),
         lambda: edit_record("new/a.png.json", source={"file": "other.png"}),
-        lambda: edit_record("new/a.png.json", schema_version=2),
+        lambda: edit_record("new/a.png.json", schema_version=1),
     ],
 )
 def test_resume_replaces_nothing_that_is_not_of_this_photo(

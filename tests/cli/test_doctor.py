@@ -4,6 +4,7 @@ import json
 import re
 import tomllib
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from reverse_personalization import weights
 from reverse_personalization.cli import doctor
 from reverse_personalization.cli.doctor import EXTRAS, PACKAGES, Package, examine_extra, examine_package
 from reverse_personalization.settings import Settings
+from tiny_hub import make_tiny_hub
 from tiny_index import TinyIndex, make_tiny_index
 
 Revpers = Callable[..., Any]
@@ -112,7 +114,7 @@ def test_a_package_that_is_not_there() -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "accepted"),
+    ("number", "accepted"),
     [
         ("4.11", True),
         ("4.14.0.94", True),
@@ -122,12 +124,43 @@ def test_a_package_that_is_not_there() -> None:
         ("?", True),
     ],
 )
-def test_versions_are_compared_as_numbers(version: str, accepted: bool) -> None:
-    assert OPENCV.accepts(version) is accepted
+def test_versions_are_compared_as_numbers(number: str, accepted: bool) -> None:
+    assert OPENCV.accepts(number) is accepted
 
 
 def test_an_extra_that_is_not_there() -> None:
     finding = examine_extra("heic", ("pip", "no-such-distribution"))
+    assert finding.versions == {"pip": version("pip"), "no-such-distribution": ""}
     assert finding.missing == ("no-such-distribution",)
     assert finding.remedy == "pip install 'reverse-personalization[heic]'"
     assert examine_extra("heic", ("pip",)).remedy == ""
+
+
+def test_versions_and_remedies_of_extras_are_shown(
+    revpers: Revpers, index: TinyIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    extras = {"good": ("pip",), "some": ("pip", "no-such"), "none": ("no-such",)}
+    monkeypatch.setattr(doctor, "PACKAGES", ())
+    monkeypatch.setattr(doctor, "EXTRAS", extras)
+    out = revpers("doctor").out
+    for name, state, packages in (
+        ("good", "ok", f"pip {version('pip')}"),
+        ("some", "incomplete", f"pip {version('pip')}, no-such -"),
+        ("none", "not installed", "no-such -"),
+    ):
+        assert re.search(rf"{name} +│ {state} +│ {re.escape(packages)} +│", out)
+        sentence = f"Extra {name}: pip install 'reverse-personalization[{name}]'."
+        assert (sentence in out) == (name != "good")
+    found = json.loads(revpers("doctor", "--json").out)["extras"]
+    assert [extra["missing"] for extra in found] == [[], ["no-such"], ["no-such"]]
+
+
+def test_the_models_of_the_hub_are_offered_and_not_demanded(
+    revpers: Revpers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_tiny_hub(tmp_path, monkeypatch)
+    monkeypatch.setattr(doctor, "PACKAGES", ())
+    ran = revpers("doctor")
+    assert ran.code == 0
+    assert "For --engine sdxl: `revpers models pull --engine sdxl`" in ran.out
+    assert "The compact engine can run." in ran.out

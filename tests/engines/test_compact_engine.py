@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from reverse_personalization import inversion
-from reverse_personalization.engines.compact.engine import NULL, CompactEngine
+from reverse_personalization.engines.compact.engine import CompactEngine, Identity
 from reverse_personalization.engines.compact.strangers import CANDIDATES, Strangers
 from reverse_personalization.errors import EngineError
 from reverse_personalization.faces.face import Face
@@ -17,12 +17,13 @@ from reverse_personalization.inversion import Row
 from reverse_personalization.noise import KeyedNoise
 
 STEPS, SKIP = 6, 0.3
+NULL = Identity(np.zeros((1, 128), np.float32))
 
 
 def regenerate(engine: CompactEngine, encoded: Any, fields: Any, key: KeyedNoise) -> Any:
-    return inversion.regenerate(
-        encoded.x0,
-        noise=engine.noise(encoded, STEPS, key, "test"),
+    (x,) = inversion.regenerate(
+        engine.stack([encoded.x0]),
+        noise=engine.noise([encoded], STEPS, key, [("test",)]),
         timesteps=inversion.timesteps(STEPS, SKIP),
         predict=engine.predict,
         inversion=fields.inversion,
@@ -30,6 +31,7 @@ def regenerate(engine: CompactEngine, encoded: Any, fields: Any, key: KeyedNoise
         schedule=engine.schedule,
         keep=encoded.keep,
     )
+    return x
 
 
 def test_the_null_identity_everywhere_returns_the_picture(
@@ -46,7 +48,7 @@ def test_pushing_away_changes_the_face_and_keeps_what_is_kept(
     portrait: Any, compact_engine: CompactEngine, sface: SFace
 ) -> None:
     encoded = compact_engine.encode(portrait.image_rgb, portrait.face)
-    own = compact_engine.conditions(sface.embed(portrait.image_rgb, portrait.face), KeyedNoise(1), 0)
+    own = compact_engine.conditions([sface.embed(portrait.image_rgb, portrait.face)], KeyedNoise(1), [(0,)])
     fields = inversion.coupled(-1.5, null=own.null, identity=own.identity)
     x = regenerate(compact_engine, encoded, fields, KeyedNoise(1))
     assert np.isfinite(x).all()
@@ -82,8 +84,11 @@ def test_a_batch_predicts_what_single_rows_do(
     astronaut: Any, compact_engine: CompactEngine, sface: SFace
 ) -> None:
     encoded = compact_engine.encode(astronaut.image_rgb, astronaut.face)
-    known = compact_engine.conditions(sface.embed(astronaut.image_rgb, astronaut.face), KeyedNoise(1), 0)
-    rows = [Row(encoded.x0, 700, known.null), Row(encoded.x0, 20, known.identity)]
+    known = compact_engine.conditions(
+        [sface.embed(astronaut.image_rgb, astronaut.face)], KeyedNoise(1), [(0,)]
+    )
+    x = compact_engine.stack([encoded.x0])
+    rows = [Row(x, 700, known.null), Row(x, 20, known.identity)]
     together = compact_engine.predict(rows)
     for row, eps in zip(rows, together, strict=True):
         np.testing.assert_allclose(compact_engine.predict([row])[0], eps, atol=1e-4)
@@ -93,23 +98,23 @@ def test_strangers_are_unit_vectors_unlike_the_source(
     portrait: Any, compact_engine: CompactEngine, sface: SFace
 ) -> None:
     embedding = sface.embed(portrait.image_rgb, portrait.face)
-    known = compact_engine.conditions(embedding, KeyedNoise(1), "photo", 0)
+    known = compact_engine.conditions([embedding], KeyedNoise(1), [("photo", 0)])
     assert known.surrogate is not None
-    own, stranger = known.identity.embedding, known.surrogate.embedding
+    own, stranger = known.identity.embeddings[0], known.surrogate.embeddings[0]
     assert np.linalg.norm(own) == pytest.approx(1, abs=1e-5)
     assert np.linalg.norm(stranger) == pytest.approx(1, abs=1e-5)
     assert own @ embedding > 0
     assert abs(own @ stranger) < 0.3
-    assert not known.null.embedding.any()
+    assert not known.null.embeddings.any()
 
 
 def test_strangers_hang_on_key_and_labels(compact_engine: CompactEngine) -> None:
     own = np.eye(128, dtype=np.float32)[0]
 
     def stranger(key: KeyedNoise, *labels: str | int) -> Any:
-        surrogate = compact_engine.conditions(own, key, *labels).surrogate
+        surrogate = compact_engine.conditions([own], key, [labels]).surrogate
         assert surrogate is not None
-        return surrogate.embedding
+        return surrogate.embeddings[0]
 
     first = stranger(KeyedNoise(1), "a", 0)
     np.testing.assert_array_equal(first, stranger(KeyedNoise(1), "a", 0))
@@ -126,7 +131,8 @@ def test_noise_is_standard_normal_and_its_own_for_each_label(
 ) -> None:
     encoded = compact_engine.encode(astronaut.image_rgb, astronaut.face)
     noise, again, other = (
-        np.asarray(compact_engine.noise(encoded, 40, KeyedNoise(1), label)) for label in ("a", "a", "b")
+        np.asarray(compact_engine.noise([encoded], 40, KeyedNoise(1), [(label,)]))[:, 0]
+        for label in ("a", "a", "b")
     )
     assert noise.shape == (40, len(encoded.x0))
     assert noise.dtype == np.float32

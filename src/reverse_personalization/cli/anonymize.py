@@ -13,7 +13,16 @@ import typer
 from pydantic import ValidationError
 
 from reverse_personalization.errors import OutputError, UsageError
-from reverse_personalization.settings import EngineName, Fallback, Settings
+from reverse_personalization.settings import (
+    Device,
+    DType,
+    EngineName,
+    Fallback,
+    MethodName,
+    Mode,
+    Quality,
+    Settings,
+)
 
 if TYPE_CHECKING:
     from reverse_personalization.cli.batch import PhotoAnonymizer
@@ -25,6 +34,7 @@ ProgressKind = Literal["auto", "jsonl", "none"]
 _FILES: Final = "Files"
 _METHOD: Final = "How faces change"
 _SAFETY: Final = "Finding faces, and faces that cannot be replaced"
+_DIFFUSION: Final = "The sdxl engine"
 _ENGINES: Final = "the engine's own"
 _DEFAULTS: Final = Settings()
 
@@ -95,21 +105,35 @@ def anonymize(  # noqa: PLR0913, PLR0917
     ] = "auto",
     engine: Annotated[EngineName, _setting("engine", panel=_METHOD)] = _DEFAULTS.engine,
     guidance: Annotated[float | None, _setting("guidance", panel=_METHOD, default=_ENGINES)] = None,
+    method: Annotated[MethodName, _setting("method", panel=_METHOD)] = _DEFAULTS.method,
+    quality: Annotated[Quality, _setting("quality", panel=_METHOD)] = _DEFAULTS.quality,
     surrogate: Annotated[float | None, _setting("surrogate", panel=_METHOD, default=_ENGINES)] = None,
     steps: Annotated[int | None, _setting("steps", panel=_METHOD, default=_ENGINES)] = None,
     skip: Annotated[float | None, _setting("skip", panel=_METHOD, default=_ENGINES)] = None,
     attributes: Annotated[str | None, _setting("attributes", panel=_METHOD)] = None,
+    identity_strength: Annotated[
+        float | None, _setting("identity_strength", panel=_METHOD, default=_ENGINES)
+    ] = None,
+    attribute_strength: Annotated[
+        float | None, _setting("attribute_strength", panel=_METHOD, default=_ENGINES)
+    ] = None,
     seed: Annotated[int | None, _setting("seed", panel=_METHOD)] = None,
     allow_non_anonymizing: Annotated[
         bool,
         _option("--allow-non-anonymizing", panel=_METHOD, text="Accept a guidance that does not push away."),
     ] = False,
-    max_tries: Annotated[int, _setting("max_tries", panel=_SAFETY)] = _DEFAULTS.max_tries,
+    max_tries: Annotated[int | None, _setting("max_tries", panel=_SAFETY, default=_ENGINES)] = None,
     fallback: Annotated[Fallback, _setting("fallback", panel=_SAFETY)] = _DEFAULTS.fallback,
     detection_threshold: Annotated[
         float, _setting("detection_threshold", panel=_SAFETY)
     ] = _DEFAULTS.detection_threshold,
     max_pixels: Annotated[int, _setting("max_pixels", panel=_SAFETY)] = _DEFAULTS.max_pixels,
+    mode: Annotated[Mode, _setting("mode", panel=_DIFFUSION)] = _DEFAULTS.mode,
+    model: Annotated[str | None, _setting("model", panel=_DIFFUSION)] = None,
+    ip_adapter: Annotated[str | None, _setting("ip_adapter", panel=_DIFFUSION)] = None,
+    recogniser: Annotated[str | None, _setting("recogniser", panel=_DIFFUSION)] = None,
+    device: Annotated[Device, _setting("device", panel=_DIFFUSION)] = _DEFAULTS.device,
+    dtype: Annotated[DType, _setting("dtype", panel=_DIFFUSION)] = _DEFAULTS.dtype,
 ) -> int:
     """Replace every face in photos by a believable stranger's, and verify that it is not recognised.
 
@@ -122,10 +146,14 @@ def anonymize(  # noqa: PLR0913, PLR0917
     settings = _settings(
         engine=engine,
         guidance=guidance,
+        method=method,
+        quality=quality,
         surrogate=surrogate,
         steps=steps,
         skip=skip,
         attributes=attributes,
+        identity_strength=identity_strength,
+        attribute_strength=attribute_strength,
         seed=seed,
         max_tries=max_tries,
         fallback=fallback,
@@ -133,6 +161,12 @@ def anonymize(  # noqa: PLR0913, PLR0917
         max_pixels=max_pixels,
         keep_metadata=_metadata_names(keep_metadata),
         mark=mark,
+        mode=mode,
+        model=model,
+        ip_adapter=ip_adapter,
+        recogniser=recogniser,
+        device=device,
+        dtype=dtype,
     )
     _check_direction(settings, allowed=allow_non_anonymizing)
     plan = make_plan(inputs, output, recursive=recursive, contact_sheet=contact_sheet)
@@ -163,11 +197,11 @@ def _metadata_names(text: str) -> tuple[str, ...]:
 
 def _check_direction(settings: Settings, *, allowed: bool) -> None:
     """Pushing toward a face's own identity, or nowhere, does not anonymize."""
-    if allowed or settings.guidance < 0 or (settings.guidance == 0 and settings.surrogate > 0):
+    if allowed or settings.moves_away:
         return
     raise UsageError(
         f"--guidance {settings.guidance:g}: does not push away from the face's own identity, and so does not "
-        "anonymize; give a negative number, or add --allow-non-anonymizing."
+        "anonymize; give a number of the other sign, or add --allow-non-anonymizing."
     )
 
 

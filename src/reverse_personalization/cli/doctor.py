@@ -81,6 +81,7 @@ PACKAGES: Final = (
 )
 EXTRAS: Final = {
     "heic": ("pillow-heif",),
+    "insightface": ("onnxruntime",),
     "sdxl": ("accelerate", "diffusers", "huggingface-hub", "peft", "torch", "transformers"),
     "train": ("matplotlib", "onnx", "torch"),
 }
@@ -99,11 +100,22 @@ class PackageFinding:
 
 @dataclass(frozen=True)
 class ExtraFinding:
-    """Which packages an optional extra still lacks, and the command that brings them."""
+    """Which packages an optional extra has and still lacks, and the command that brings the missing ones.
+
+    Attributes:
+        name: of the extra.
+        versions: of its packages; "" for those that are missing.
+        remedy: as typed in a shell; "" if nothing is missing.
+    """
 
     name: str
-    missing: tuple[str, ...]
+    versions: dict[str, str]
     remedy: str
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The packages that it lacks."""
+        return tuple(name for name, version in self.versions.items() if not version)
 
 
 @dataclass(frozen=True)
@@ -140,7 +152,7 @@ def doctor(
         content = {
             **asdict(machine),
             "packages": [asdict(finding) for finding in packages],
-            "extras": [asdict(finding) for finding in extras],
+            "extras": [{**asdict(finding), "missing": finding.missing} for finding in extras],
             "models": models,
             "exit_code": code,
         }
@@ -169,10 +181,8 @@ def examine_machine() -> Machine:
 
 def examine_package(package: Package) -> PackageFinding:
     """Import a package in a process of its own, and look at its version."""
-    try:
-        version = installed_version(package.name)
-    except PackageNotFoundError:
-        version = ""  # Another distribution may bring the module, as several do for OpenCV.
+    # Without one, another distribution may still bring the module, as several do for OpenCV.
+    version = _version(package.name)
     command = (sys.executable, "-P", "-c", _IMPORT, package.module)
     try:
         ran = subprocess.run(command, capture_output=True, text=True, timeout=_IMPORT_TIMEOUT, check=False)
@@ -190,9 +200,10 @@ def examine_package(package: Package) -> PackageFinding:
 
 
 def examine_extra(name: str, distributions: Sequence[str]) -> ExtraFinding:
-    """Look, without importing them, which packages of an extra are installed."""
-    missing = tuple(distribution for distribution in distributions if not _is_installed(distribution))
-    return ExtraFinding(name, missing, f"pip install '{DISTRIBUTION}[{name}]'" if missing else "")
+    """Look, without importing them, which packages of an extra are installed, in which versions."""
+    versions = {distribution: _version(distribution) for distribution in distributions}
+    lacks = not all(versions.values())
+    return ExtraFinding(name, versions, f"pip install '{DISTRIBUTION}[{name}]'" if lacks else "")
 
 
 def _release(version: str) -> tuple[int, ...]:
@@ -200,11 +211,11 @@ def _release(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in found.group().split(".")) if found else ()
 
 
-def _is_installed(distribution: str) -> bool:
+def _version(distribution: str) -> str:
     try:
-        return bool(installed_version(distribution))
+        return installed_version(distribution)
     except PackageNotFoundError:
-        return False
+        return ""
 
 
 def _unfit(package: Package, version: str, state: State, problem: str) -> PackageFinding:
@@ -236,7 +247,7 @@ def _print(
     from rich.console import Console
     from rich.table import Table
 
-    from reverse_personalization.cli.models import how_to_repair, models_table
+    from reverse_personalization.cli.models import how_to_get_more, how_to_repair, models_table
 
     console = Console(highlight=False)
     facts = Table.grid(padding=(0, 2))
@@ -245,8 +256,8 @@ def _print(
     for table in (facts, _packages_table(packages), _extras_table(extras), models_table(models)):
         console.print(table)
     sentences = [f"{f.name}: {f.problem}; {f.remedy}." for f in packages if f.state != "ok"]
-    if advice := how_to_repair(models):
-        sentences.append(advice)
+    sentences += [f"Extra {extra.name}: {extra.remedy}." for extra in extras if extra.remedy]
+    sentences += [advice for advice in (how_to_repair(models), how_to_get_more(models)) if advice]
     if _exit_code(packages, models) == 0:
         sentences.append(f"The {DEFAULT_ENGINE} engine can run.")
     for sentence in sentences:
@@ -279,9 +290,11 @@ def _extras_table(findings: Sequence[ExtraFinding]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table("extra", "state", "to get it")
+    table = Table("extra", "state", "packages")
     for finding in findings:
-        state = Text("not installed", style="dim") if finding.missing else Text("ok", style="green")
-        # Text, since the brackets of an extra are markup to rich.
-        table.add_row(finding.name, state, Text(finding.remedy))
+        lacks_all = len(finding.missing) == len(finding.versions)
+        word = "not installed" if lacks_all else "incomplete" if finding.missing else "ok"
+        state = Text(word, style="dim" if finding.missing else "green")
+        packages = (f"{name} {version or '-'}" for name, version in finding.versions.items())
+        table.add_row(finding.name, state, Text(", ".join(packages)))
     return table

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from importlib.util import find_spec
+from typing import Any, Final
 
 from reverse_personalization.engines.base import Engine
 from reverse_personalization.errors import UsageError
 from reverse_personalization.settings import Settings
 
 __all__ = ["Engine", "load_engine"]
+
+SDXL_ONLY: Final = (
+    "attributes",
+    "mode",
+    "model",
+    "ip_adapter",
+    "recogniser",
+    "device",
+    "dtype",
+    "identity_strength",
+    "attribute_strength",
+)
+"""Settings that only the sdxl engine follows."""
+SDXL_NEEDS: Final = ("torch", "diffusers", "transformers", "peft")
 
 
 def load_engine(settings: Settings) -> Engine[Any]:
@@ -19,9 +34,31 @@ def load_engine(settings: Settings) -> Engine[Any]:
         WeightsError: a model file is missing or damaged, and cannot be fetched.
     """
     if settings.engine == "sdxl":
-        raise UsageError("The sdxl engine is not in this version yet; use the compact engine.")
-    if settings.attributes is not None:
-        raise UsageError("The compact engine cannot change attributes yet; leave attributes out.")
+        return _sdxl(settings)
+    if given := [
+        name for name in SDXL_ONLY if getattr(settings, name) != Settings.model_fields[name].default
+    ]:
+        option = given[0].replace("_", "-")
+        raise UsageError(f"{option} is the sdxl engine's; leave it out, or add --engine sdxl.")
     from reverse_personalization.engines.compact.engine import CompactEngine
 
     return CompactEngine()
+
+
+def _sdxl(settings: Settings) -> Engine[Any]:
+    if missing := [name for name in SDXL_NEEDS if find_spec(name) is None]:
+        raise UsageError(
+            f"The sdxl engine needs {' and '.join(missing)}; "
+            "run `pip install 'reverse-personalization[sdxl]'`."
+        )
+    from reverse_personalization.engines.sdxl.engine import SdxlEngine
+
+    return SdxlEngine.from_pretrained(
+        settings.model,
+        settings.ip_adapter,
+        device=settings.device,
+        dtype=settings.dtype,
+        mode=settings.mode,
+        attributes=settings.attributes,
+        guide=settings.recogniser,
+    )

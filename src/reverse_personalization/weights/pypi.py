@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from reverse_personalization.errors import WeightsError
-from reverse_personalization.weights.table import Distribution
+from reverse_personalization.weights.models import Distribution
 
 TIMEOUT: Final = 1800
 """Seconds that a download may take."""

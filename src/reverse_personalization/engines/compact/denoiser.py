@@ -53,7 +53,8 @@ class Denoiser:
         return noise
 
     def _linear(self, name: str, x: FloatArray) -> FloatArray:
-        y: FloatArray = x @ self._tensors[f"{name}.weight"].T + self._tensors[f"{name}.bias"]
+        # Few rows times a large matrix: in this order BLAS reads the weights along their rows.
+        y: FloatArray = (self._tensors[f"{name}.weight"] @ x.T).T + self._tensors[f"{name}.bias"]
         return y
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from safetensors.numpy import load_file
 
 from reverse_personalization import weights
-from reverse_personalization.engines.base import Conditions, Encoded
+from reverse_personalization.engines.base import Conditions, Encoded, Labels
 from reverse_personalization.engines.compact.codec import Encoding, FaceCodec
 from reverse_personalization.engines.compact.denoiser import Denoiser
 from reverse_personalization.engines.compact.rendering import Renderer
@@ -28,16 +28,18 @@ from reverse_personalization.noise import KeyedNoise
 LEAST_MESH_SCORE = 0.5
 # Standard deviations beyond which a code is no face's.
 CODE_LIMIT = 3.0
+BATCH = 64
 
 
 @dataclass(frozen=True, eq=False)
 class Identity:
-    """A condition of the denoiser: a unit float32 128 embedding, or zeros for the null identity."""
+    """A condition of the denoiser.
 
-    embedding: FloatArray
+    Attributes:
+        embeddings: float32 n x 128, a unit vector for each face; zeros are the null identity.
+    """
 
-
-NULL = Identity(np.zeros(128, np.float32))
+    embeddings: FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,30 +87,56 @@ class CompactEngine:
         encoding = self._codec.encode(image_rgb, mesh)
         return Encoded(encoding.codes, self._codec.kept, MeshedFace(mesh, encoding))
 
-    def conditions(
-        self, embedding: FloatArray, noise: KeyedNoise, *labels: str | int
-    ) -> Conditions[Identity]:
-        """Null, own and a stranger's identity; the stranger is drawn from `noise` under `labels`."""
-        own = embedding / max(float(np.linalg.norm(embedding)), 1e-6)
-        stranger = self._strangers.draw(own, noise.generator(*labels, "stranger"))
-        return Conditions(NULL, Identity(own), Identity(stranger))
+    @property
+    def batch(self) -> int:
+        """As many faces as a large group photo has."""
+        return BATCH
 
-    def noise(self, encoded: Encoded, steps: int, noise: KeyedNoise, *labels: str | int) -> Sequence[Array]:
-        """Standard normal, float32 steps x d."""
-        shape = steps, len(encoded.x0)
-        return cast(Sequence[Array], noise.generator(*labels, "noise").standard_normal(shape, np.float32))
+    def inversion_batch(self, faces: int, steps: int) -> int:
+        """One timestep a call: the network is small enough for that to cost nothing."""
+        return 1
+
+    def conditions(
+        self, embeddings: Sequence[FloatArray], noise: KeyedNoise, labels: Sequence[Labels]
+    ) -> Conditions[Identity]:
+        """Null, own, opposite and strangers' identities; each stranger is drawn under its face's labels."""
+        own = [one / max(float(np.linalg.norm(one)), 1e-6) for one in embeddings]
+        strangers = [
+            self._strangers.draw(one, noise.generator(*label, "stranger"))
+            for one, label in zip(own, labels, strict=True)
+        ]
+        identity = np.stack(own)
+        return Conditions(
+            null=Identity(np.zeros_like(identity)),
+            identity=Identity(identity),
+            surrogate=Identity(np.stack(strangers)),
+            opposite=Identity(-identity),
+        )
+
+    def stack(self, arrays: Sequence[Array]) -> Array:
+        """Arrays of d as one of n x d."""
+        return np.stack(arrays)
+
+    def noise(
+        self, encoded: Sequence[Encoded], steps: int, noise: KeyedNoise, labels: Sequence[Labels]
+    ) -> Sequence[Array]:
+        """Standard normal, float32 steps x n x d."""
+        drawn = [
+            noise.generator(*label, "noise").standard_normal((steps, len(one.x0)), np.float32)
+            for one, label in zip(encoded, labels, strict=True)
+        ]
+        return cast(Sequence[Array], np.stack(drawn, 1))
 
     def predict(self, rows: Sequence[Row[Identity]]) -> Sequence[Array]:
-        """Epsilon of each row, from one run of the network."""
-        steps = [row.timestep for row in rows]
-        return list(
-            self._denoiser.predict_noise(
-                np.stack([row.x for row in rows]),
-                np.stack([row.condition.embedding for row in rows]),
-                alphas=np.array([self.schedule.alpha(t) for t in steps], np.float32),
-                sigmas=np.array([self.schedule.sigma(t) for t in steps], np.float32),
-            )
+        """Epsilon of each row, n x d, from one run of the network."""
+        steps = np.repeat([row.timestep for row in rows], [len(row.x) for row in rows])
+        eps = self._denoiser.predict_noise(
+            np.concatenate([row.x for row in rows]),
+            np.concatenate([row.condition.embeddings for row in rows]),
+            alphas=np.array([self.schedule.alpha(t) for t in steps], np.float32),
+            sigmas=np.array([self.schedule.sigma(t) for t in steps], np.float32),
         )
+        return np.split(eps, np.cumsum([len(row.x) for row in rows])[:-1])
 
     def decode(self, image_rgb: ByteArray, encoded: Encoded, x: Array) -> Rendering:
         """The face with codes `x`, none of which goes beyond what faces have, or where it was already.

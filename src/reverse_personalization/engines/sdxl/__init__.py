@@ -1,0 +1,1 @@
+"""The published engine: a Stable Diffusion model with IP-Adapter-FaceID, by way of diffusers."""
