@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from reverse_personalization.anonymizer import AnonymizedPhoto, FaceResult, ModelCard
+from reverse_personalization.anonymizer import ModelCard
+from reverse_personalization.canvas import AnonymizedPhoto, FaceResult
 from reverse_personalization.identity.verification import Similarity
 from reverse_personalization.media.images import read_photo
 from reverse_personalization.record import (

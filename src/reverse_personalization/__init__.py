@@ -13,7 +13,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from reverse_personalization.anonymizer import AnonymizedPhoto, Anonymizer, FaceResult
+    from reverse_personalization.anonymizer import Anonymizer
+    from reverse_personalization.canvas import AnonymizedPhoto, FaceResult
     from reverse_personalization.errors import ReversePersonalizationError
     from reverse_personalization.identity.verification import Similarity
     from reverse_personalization.settings import Settings

@@ -6,26 +6,26 @@ import hashlib
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 from pydantic import ValidationError
 
 from reverse_personalization import inversion, weights
+from reverse_personalization.canvas import AnonymizedPhoto, Canvas, FaceAtWork, FaceResult, Verdict
 from reverse_personalization.engines import Engine, load_engine
-from reverse_personalization.engines.base import Conditions, Encoded, Labels
+from reverse_personalization.engines.base import Conditions
 from reverse_personalization.errors import EngineError, UsageError
-from reverse_personalization.faces.compositing import Rendering, paste
+from reverse_personalization.faces.compositing import paste
 from reverse_personalization.faces.detection import YuNetDetector
 from reverse_personalization.faces.face import ByteArray, Face, FloatArray
 from reverse_personalization.identity.base import Recogniser
 from reverse_personalization.identity.dlib_resnet import DlibResNet
 from reverse_personalization.identity.sface import SFace
-from reverse_personalization.identity.verification import Check, Similarity, Source, Verifier
+from reverse_personalization.identity.verification import Check, Source, Verifier
 from reverse_personalization.media.images import Photo, read_photo
 from reverse_personalization.noise import KeyedNoise
 from reverse_personalization.obscuring import obscure
@@ -33,7 +33,6 @@ from reverse_personalization.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-Verdict = Literal["anonymized", "obscured", "kept"]
 Picture = str | Path | Image.Image | ByteArray | Photo
 # A result whose face the detector sees less well than this, and than the source's, is no believable face.
 BELIEVABLE = 0.8
@@ -41,50 +40,6 @@ BELIEVABLE = 0.8
 HARDER, EARLIER = 1.2, 0.9
 # How much coarser each try to obscure is, when the one before could still be matched.
 COARSER = (1.0, 2.0, 4.0)
-
-
-@dataclass(frozen=True)
-class FaceResult:
-    """What became of a face.
-
-    Attributes:
-        box: x, y, width, height in pixels of the upright picture.
-        score: the detector's confidence, 0 to 1.
-        verdict: "anonymized": replaced and verified; "obscured": hidden; "kept": left on request.
-        reason: why, in a sentence.
-        tries: how often it was regenerated.
-        similarities: of the source to what is there now, per recogniser; empty where none could embed it.
-    """
-
-    box: tuple[float, float, float, float]
-    score: float
-    verdict: Verdict
-    reason: str
-    tries: int
-    similarities: tuple[Similarity, ...] = ()
-    failed: bool = False
-    """Whether an error, not a judgement, ended in obscuring."""
-
-
-@dataclass(frozen=True, eq=False)
-class AnonymizedPhoto:
-    """A photo after the run.
-
-    Attributes:
-        image: uint8 H x W x 3 RGB, upright.
-        changed: bool H x W, the pixels that differ from the source's.
-        faces: one result per face found, largest first.
-        photo: what was read, for `media.write_photo`.
-    """
-
-    image: ByteArray
-    changed: NDArray[np.bool_]
-    faces: tuple[FaceResult, ...]
-    photo: Photo
-
-    def to_pil(self) -> Image.Image:
-        """The picture as a Pillow image."""
-        return Image.fromarray(self.image)
 
 
 @dataclass(frozen=True)
@@ -107,68 +62,6 @@ class Strength:
             surrogate=self.surrogate * HARDER,
             skip=self.skip * EARLIER,
         )
-
-
-class Canvas:
-    """A picture at work.
-
-    Attributes:
-        photo: what was read.
-        image: uint8 H x W x 3 RGB, the picture so far.
-    """
-
-    def __init__(self, photo: Photo) -> None:
-        """Start from the source."""
-        self.photo, self.image = photo, photo.image_rgb
-        self._taken = np.zeros(self.image.shape[:2], bool)
-        self._results: dict[int, FaceResult] = {}
-
-    def with_pasted(self, rendering: Rendering) -> ByteArray:
-        """The picture with a face in it, that never covers the result of another."""
-        free = ~self._taken[rendering.rows, rendering.columns]
-        return paste(self.image, replace(rendering, changed=rendering.changed & free))
-
-    def settle(self, index: int, result: FaceResult, rendering: Rendering) -> None:
-        """Note what became of a face, and which pixels are its own from now on."""
-        self._results[index] = result
-        self._taken[rendering.rows, rendering.columns] |= rendering.changed
-
-    def finished(self) -> AnonymizedPhoto:
-        """The picture with every face's result."""
-        changed = (self.image != self.photo.image_rgb).any(2)
-        results = tuple(self._results[index] for index in sorted(self._results))
-        return AnonymizedPhoto(self.image, changed, results, self.photo)
-
-
-@dataclass(eq=False)
-class FaceAtWork:
-    """A face on its way to a verdict.
-
-    Attributes:
-        canvas: the picture that it is in.
-        index: its number in that picture.
-        face: where it is.
-        labels: of its random numbers.
-        rung: of the ladder, that the next try takes.
-        tries: how often it was regenerated.
-        settled: whether it has its verdict.
-    """
-
-    canvas: Canvas
-    index: int
-    face: Face
-    labels: Labels
-    source: Source = field(init=False)
-    embedding: FloatArray = field(init=False)
-    encoded: Encoded = field(init=False)
-    rung: int = 0
-    tries: int = 0
-    settled: bool = False
-
-    def settle(self, result: FaceResult, rendering: Rendering) -> None:
-        """Give the face its verdict."""
-        self.canvas.settle(self.index, result, rendering)
-        self.settled = True
 
 
 @dataclass(frozen=True)
@@ -289,6 +182,7 @@ class Anonymizer:
         known = engine.conditions([face.embedding for face in faces], self.noise, labels)
         fields = self._fields(known, strength)
         keeps = [one.keep for one in encoded]
+        is_nullface = self.settings.method == "nullface"
         return inversion.regenerate(
             engine.stack([one.x0 for one in encoded]),
             noise=engine.noise(encoded, strength.steps, self.noise, labels),
@@ -297,9 +191,11 @@ class Anonymizer:
             inversion=fields.inversion,
             generation=fields.generation,
             schedule=engine.schedule,
-            order=1 if self.settings.method == "nullface" else 2,
+            order=1 if is_nullface else 2,
             inversion_batch=engine.inversion_batch(len(faces), strength.steps),
             keep=None if keeps[0] is None else engine.stack(keeps),
+            # NullFace keeps a part only from a third of the way on, so that it blends with what is new.
+            keep_from=strength.steps // 3 if is_nullface else 0,
         )
 
     def _fields(self, known: Conditions[Any], strength: Strength) -> inversion.Fields[Any]:

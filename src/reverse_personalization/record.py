@@ -20,7 +20,8 @@ from reverse_personalization.settings import Settings
 from reverse_personalization.version import DISTRIBUTION, tool_version
 
 if TYPE_CHECKING:
-    from reverse_personalization.anonymizer import AnonymizedPhoto, FaceResult, ModelCard
+    from reverse_personalization.anonymizer import ModelCard
+    from reverse_personalization.canvas import AnonymizedPhoto, FaceResult
     from reverse_personalization.identity.verification import Similarity
 
 SCHEMA_VERSION: Final = 2

@@ -14,6 +14,8 @@ MethodName = Literal["reverse", "nullface"]
 Mode = Literal["economical", "exact"]
 Quality = Literal["draft", "standard", "paper"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
+Offload = Literal["none", "model", "group"]
+Region = Literal["eyes", "brows", "nose", "mouth"]
 DType = Literal["auto", "float32", "float16", "bfloat16"]
 
 # What an engine, its quality and the method choose where the user does not; later ones go before earlier.
@@ -60,6 +62,8 @@ class Settings(BaseModel):
     """How far away from the own identity, apart from guidance; else it is -guidance."""
     attribute_strength: float | None = Field(None, ge=0, le=100, allow_inf_nan=False)
     """How far toward the attributes, apart from guidance; else it is 1 - guidance."""
+    keep: tuple[Region, ...] = ()
+    """Parts of the face that stay as they are: eyes, brows, nose, mouth."""
     seed: int | None = Field(None, ge=0)
     """Makes a run repeatable; without it every run draws a fresh secret."""
     max_tries: int = Field(16, ge=1, le=50)
@@ -86,6 +90,12 @@ class Settings(BaseModel):
     """Where the sdxl engine runs."""
     dtype: DType = "auto"
     """In which precision the sdxl engine runs; auto is float16 on GPUs and float32 on CPUs."""
+    offload: Offload = "none"
+    """What of the sdxl engine waits in main memory: nothing, whole models, or groups of layers."""
+    compile: bool = False
+    """Compile the sdxl engine's network, which takes minutes and pays off over many photos."""
+    memory: float | None = Field(None, gt=0, allow_inf_nan=False)
+    """Gigabytes that a run of the sdxl engine's network may take; most of what is free by default."""
 
     @model_validator(mode="before")
     @classmethod

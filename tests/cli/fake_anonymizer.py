@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from reverse_personalization import anonymizer
-from reverse_personalization.anonymizer import AnonymizedPhoto, FaceResult, ModelCard
+from reverse_personalization.anonymizer import ModelCard
+from reverse_personalization.canvas import AnonymizedPhoto, FaceResult
 from reverse_personalization.identity.verification import Similarity
 from reverse_personalization.media.images import read_photo
 from reverse_personalization.settings import Settings

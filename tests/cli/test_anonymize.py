@@ -160,19 +160,22 @@ def test_every_setting_has_an_option(
         "recogniser": "arcface.onnx",
         "device": "cuda",
         "dtype": "bfloat16",
+        "offload": "group",
+        "memory": 6.5,
+        "keep": ["eyes", "mouth"],
         "max_tries": 2,
         "fallback": "solid",
         "detection_threshold": 0.5,
         "max_pixels": 5000,
         "keep_metadata": ["camera", "gps"],
     }
-    assert set(values) | {"seed", "mark"} == set(Settings.model_fields)
-    options: list[str] = ["--no-mark", "--seed", "3"]
+    assert set(values) | {"seed", "mark", "compile"} == set(Settings.model_fields)
+    options: list[str] = ["--no-mark", "--seed", "3", "--compile"]
     for name, value in values.items():
         options += [f"--{name.replace('_', '-')}", ",".join(value) if isinstance(value, list) else str(value)]
     assert revpers("anonymize", "a.png", "-o", "new.png", *options).code == 0
     record = json.loads(Path("new.png.json").read_text("utf-8"))
-    assert record["settings"] == values | {"mark": False}
+    assert record["settings"] == values | {"mark": False, "compile": True}
 
 
 def test_a_record_that_cannot_be_written_takes_its_photo_along(

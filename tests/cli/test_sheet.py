@@ -7,7 +7,7 @@ import pytest
 from fake_anonymizer import SIMILARITIES, picture
 from PIL import Image
 
-from reverse_personalization.anonymizer import AnonymizedPhoto, FaceResult
+from reverse_personalization.canvas import AnonymizedPhoto, FaceResult
 from reverse_personalization.cli.sheet import MAX_FACES, SheetCollector
 from reverse_personalization.media.images import read_photo
 

@@ -11,7 +11,9 @@ from reverse_personalization import inversion
 from reverse_personalization.engines.compact.engine import CompactEngine, Identity
 from reverse_personalization.engines.compact.strangers import CANDIDATES, Strangers
 from reverse_personalization.errors import EngineError
+from reverse_personalization.faces.compositing import paste
 from reverse_personalization.faces.face import Face
+from reverse_personalization.faces.regions import region_mask
 from reverse_personalization.identity.sface import SFace
 from reverse_personalization.inversion import Row
 from reverse_personalization.noise import KeyedNoise
@@ -66,6 +68,22 @@ def test_rendering_stays_within_the_mesh(portrait: Any, compact_engine: CompactE
     found = np.stack([columns + rendering.columns.start, rows + rendering.rows.start], 1)
     assert (found.min(0) >= points.min(0) - 2).all()
     assert (found.max(0) <= points.max(0) + 2).all()
+
+
+def test_kept_parts_do_not_change_by_a_bit(portrait: Any, compact_engine: CompactEngine) -> None:
+    keeping = CompactEngine(keep=["eyes", "mouth"])
+    encoded = keeping.encode(portrait.image_rgb, portrait.face)
+    assert encoded.keep is not None
+    x = encoded.x0 + (1 - encoded.keep)
+    points = encoded.context.mesh.points
+    kept = region_mask(["eyes", "mouth"], points, portrait.image_rgb.shape[:2]) == 1
+    changed = {
+        engine: paste(portrait.image_rgb, engine.decode(portrait.image_rgb, encoded, x)) != portrait.image_rgb
+        for engine in (keeping, compact_engine)
+    }
+    assert not changed[keeping][kept].any()
+    assert changed[keeping][~kept].any()
+    assert changed[compact_engine][kept].any()
 
 
 @pytest.mark.parametrize("shift", [(150, 150), (-150, 280)])

@@ -20,6 +20,7 @@ from reverse_personalization.settings import (
     Fallback,
     MethodName,
     Mode,
+    Offload,
     Quality,
     Settings,
 )
@@ -37,6 +38,7 @@ _SAFETY: Final = "Finding faces, and faces that cannot be replaced"
 _DIFFUSION: Final = "The sdxl engine"
 _ENGINES: Final = "the engine's own"
 _DEFAULTS: Final = Settings()
+_KEEP: Final = f"{Settings.model_fields['keep'].description} With commas."
 
 app = typer.Typer(add_completion=False)
 
@@ -117,6 +119,7 @@ def anonymize(  # noqa: PLR0913, PLR0917
     attribute_strength: Annotated[
         float | None, _setting("attribute_strength", panel=_METHOD, default=_ENGINES)
     ] = None,
+    keep: Annotated[str, _option("--keep", panel=_METHOD, text=_KEEP)] = "",
     seed: Annotated[int | None, _setting("seed", panel=_METHOD)] = None,
     allow_non_anonymizing: Annotated[
         bool,
@@ -134,6 +137,9 @@ def anonymize(  # noqa: PLR0913, PLR0917
     recogniser: Annotated[str | None, _setting("recogniser", panel=_DIFFUSION)] = None,
     device: Annotated[Device, _setting("device", panel=_DIFFUSION)] = _DEFAULTS.device,
     dtype: Annotated[DType, _setting("dtype", panel=_DIFFUSION)] = _DEFAULTS.dtype,
+    offload: Annotated[Offload, _setting("offload", panel=_DIFFUSION)] = _DEFAULTS.offload,
+    compile: Annotated[bool, _setting("compile", panel=_DIFFUSION)] = _DEFAULTS.compile,  # noqa: A002
+    memory: Annotated[float | None, _setting("memory", panel=_DIFFUSION)] = None,
 ) -> int:
     """Replace every face in photos by a believable stranger's, and verify that it is not recognised.
 
@@ -154,6 +160,7 @@ def anonymize(  # noqa: PLR0913, PLR0917
         attributes=attributes,
         identity_strength=identity_strength,
         attribute_strength=attribute_strength,
+        keep=_names(keep),
         seed=seed,
         max_tries=max_tries,
         fallback=fallback,
@@ -167,6 +174,9 @@ def anonymize(  # noqa: PLR0913, PLR0917
         recogniser=recogniser,
         device=device,
         dtype=dtype,
+        offload=offload,
+        compile=compile,
+        memory=memory,
     )
     _check_direction(settings, allowed=allow_non_anonymizing)
     plan = make_plan(inputs, output, recursive=recursive, contact_sheet=contact_sheet)
@@ -190,9 +200,13 @@ def _settings(**options: Any) -> Settings:
 def _metadata_names(text: str) -> tuple[str, ...]:
     from reverse_personalization.media.metadata import checked_names
 
-    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    names = _names(text)
     checked_names(names)
     return names
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def _check_direction(settings: Settings, *, allowed: bool) -> None:

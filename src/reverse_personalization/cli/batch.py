@@ -30,7 +30,8 @@ from reverse_personalization.record import (
 from reverse_personalization.settings import Settings
 
 if TYPE_CHECKING:
-    from reverse_personalization.anonymizer import AnonymizedPhoto, FaceResult, ModelCard
+    from reverse_personalization.anonymizer import ModelCard
+    from reverse_personalization.canvas import AnonymizedPhoto, FaceResult
     from reverse_personalization.cli.sheet import SheetCollector
 
 NO_FACES_NOTE = "No face was found."

@@ -15,7 +15,7 @@ from reverse_personalization.media.atomic import write_atomically
 from reverse_personalization.media.contact_sheet import SheetEntry, contact_sheet
 
 if TYPE_CHECKING:
-    from reverse_personalization.anonymizer import AnonymizedPhoto, FaceResult
+    from reverse_personalization.canvas import AnonymizedPhoto, FaceResult
     from reverse_personalization.media.photo import ByteArray
 
 MAX_FACES: Final = 100

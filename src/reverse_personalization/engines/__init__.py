@@ -19,6 +19,9 @@ SDXL_ONLY: Final = (
     "recogniser",
     "device",
     "dtype",
+    "offload",
+    "compile",
+    "memory",
     "identity_strength",
     "attribute_strength",
 )
@@ -42,7 +45,7 @@ def load_engine(settings: Settings) -> Engine[Any]:
         raise UsageError(f"{option} is the sdxl engine's; leave it out, or add --engine sdxl.")
     from reverse_personalization.engines.compact.engine import CompactEngine
 
-    return CompactEngine()
+    return CompactEngine(keep=settings.keep)
 
 
 def _sdxl(settings: Settings) -> Engine[Any]:
@@ -58,7 +61,11 @@ def _sdxl(settings: Settings) -> Engine[Any]:
         settings.ip_adapter,
         device=settings.device,
         dtype=settings.dtype,
+        offload=settings.offload,
+        compile=settings.compile,
+        memory=settings.memory,
         mode=settings.mode,
         attributes=settings.attributes,
         guide=settings.recogniser,
+        keep=settings.keep,
     )

@@ -18,6 +18,7 @@ from reverse_personalization.engines.sdxl.engine import SdxlEngine
 from reverse_personalization.engines.sdxl.network import DiffusionNetwork
 from reverse_personalization.errors import EngineError, ReversePersonalizationError, UsageError, WeightsError
 from reverse_personalization.faces.mesh import FaceMesher
+from reverse_personalization.faces.regions import region_mask
 from reverse_personalization.inversion import Row
 from reverse_personalization.settings import Settings
 
@@ -78,6 +79,41 @@ def test_what_is_not_finite_is_refused(small: SdxlEngine, portrait: Any) -> None
     encoded = small.encode(portrait.image_rgb, portrait.face)
     with pytest.raises(EngineError, match="finite"):
         small.decode(portrait.image_rgb, encoded, torch.full_like(encoded.x0, torch.nan))
+
+
+def test_kept_parts_stay_in_the_latent_and_in_the_picture(
+    network: Any, guide: Any, portrait: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(network, "size", 128)
+    engine = SdxlEngine(network, guide, keep=["eyes", "mouth"])
+    encoded = engine.encode(portrait.image_rgb, portrait.face)
+    assert encoded.keep is not None
+    assert encoded.keep.shape == (1, *encoded.x0.shape[1:])
+    assert 0 < float(encoded.keep.mean()) < 0.5
+    rendering = engine.decode(portrait.image_rgb, encoded, torch.zeros_like(encoded.x0))
+    points = encoded.context.mesh.points
+    kept = region_mask(["eyes", "mouth"], points, portrait.image_rgb.shape[:2]) == 1
+    inside = kept[rendering.rows, rendering.columns]
+    assert inside.any()
+    assert not rendering.changed[inside].any()
+    assert rendering.changed.any()
+
+
+@pytest.mark.parametrize(("memory", "samples"), [(1e-9, 1), (1.0, None), (1e6, 64)])
+def test_memory_decides_how_many_samples_a_call_holds(
+    network: Any, tiny_sdxl: Path, tiny_adapter: Path, memory: float, samples: int | None
+) -> None:
+    limited = DiffusionNetwork.from_pretrained(tiny_sdxl, tiny_adapter, device="cpu", memory=memory)
+    if samples is None:
+        assert 1 < limited.samples_per_call < network.samples_per_call
+    else:
+        assert limited.samples_per_call == samples
+
+
+@pytest.mark.parametrize("offload", ["model", "group"])
+def test_a_cpu_has_nothing_to_offload(tiny_sdxl: Path, tiny_adapter: Path, offload: Any) -> None:
+    with pytest.raises(UsageError, match="--offload"):
+        DiffusionNetwork.from_pretrained(tiny_sdxl, tiny_adapter, device="cpu", offload=offload)
 
 
 def test_the_crop_is_2_131_template_units_wide(portrait: Any, mesher: FaceMesher) -> None:

@@ -57,8 +57,11 @@ class CompactEngine:
     schedule = STABLE_DIFFUSION
     weights: tuple[str, ...] = ("compact", "face-mesh", "sface")
 
-    def __init__(self, *, guide: Recogniser | None = None) -> None:
-        """Load the models; the guide is SFace by default, which the denoiser was trained with."""
+    def __init__(self, *, guide: Recogniser | None = None, keep: Sequence[str] = ()) -> None:
+        """Load the models; the guide is SFace by default, which the denoiser was trained with.
+
+        Parts of the face named in `keep` stay as they are.
+        """
         tensors = load_file(weights.path("compact"))
         parts = {
             part: {
@@ -69,7 +72,7 @@ class CompactEngine:
         self._codec = FaceCodec(parts["codec"])
         self._denoiser = Denoiser(parts["denoiser"])
         self._strangers = Strangers(parts["strangers"])
-        self._renderer = Renderer(self._codec.frame)
+        self._renderer = Renderer(self._codec.frame, keep=keep)
         self._mesher = FaceMesher()
         self.guide: Recogniser = guide or SFace()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import cast
 
 import cv2
@@ -11,6 +12,7 @@ from reverse_personalization.engines.compact.frame import SIZE, CanonicalFrame
 from reverse_personalization.faces import topology
 from reverse_personalization.faces.compositing import Rendering
 from reverse_personalization.faces.face import ByteArray, FloatArray, Mesh
+from reverse_personalization.faces.regions import region_mask
 from reverse_personalization.faces.warping import interpolate, rasterise
 
 # Texels over which a change fades toward the face's outline, and around eyes and mouth.
@@ -23,9 +25,9 @@ SHAPE_FADE = 0.22
 class Renderer:
     """Applies changes of texture and shape to pictures."""
 
-    def __init__(self, frame: CanonicalFrame) -> None:
-        """Prepare the fades of the canonical frame."""
-        self._frame = frame
+    def __init__(self, frame: CanonicalFrame, *, keep: Sequence[str] = ()) -> None:
+        """Prepare the fades of the canonical frame; parts of the face named in `keep` never change."""
+        self._frame, self._keep = frame, tuple(keep)
         inside = (frame.spread(np.ones((topology.VERTICES, 1), np.float32))[..., 0] > 0).astype(np.uint8)
         distance = np.asarray(cv2.distanceTransform(inside, cv2.DIST_L2, 5), np.float32)
         opening = cv2.GaussianBlur(frame.interior.astype(np.float32), (0, 0), OPENING_FADE)
@@ -60,6 +62,9 @@ class Renderer:
         seen = _look_up(coverage, texel_x, texel_y) * (covered >= 0)
         change = _look_up(texture_change * (coverage * self.fade)[..., None], texel_x, texel_y)
         change[covered < 0] = 0
+        if self._keep:
+            free = 1 - region_mask(self._keep, mesh.points - origin, size)
+            seen, change = seen * free, change * free[..., None]
         shift = field[..., :2] * seen[..., None]
         before = image_rgb[rows, columns]
         warped = _warp(image_rgb, shift, origin)

@@ -14,7 +14,7 @@ from reverse_personalization import inversion, weights
 from reverse_personalization.engines.base import Conditions, Encoded, Labels
 from reverse_personalization.engines.sdxl import geometry
 from reverse_personalization.engines.sdxl.adapter import EMBEDDING
-from reverse_personalization.engines.sdxl.loading import choose_device
+from reverse_personalization.engines.sdxl.loading import Offload, choose_device
 from reverse_personalization.engines.sdxl.network import Condition, DiffusionNetwork
 from reverse_personalization.errors import EngineError
 from reverse_personalization.faces.compositing import Rendering
@@ -44,15 +44,16 @@ class SdxlEngine:
         *,
         mode: Mode = "economical",
         attributes: str | None = None,
+        keep: Sequence[str] = (),
     ) -> None:
         """Take the network and the recogniser whose embeddings its adapter reads."""
         self.network, self.guide, self.schedule = network, guide, network.schedule
         self._mode: Mode = mode
-        self._attributes = attributes
+        self._attributes, self._keep = attributes, tuple(keep)
         self._mesher = FaceMesher()
 
     @classmethod
-    def from_pretrained(
+    def from_pretrained(  # noqa: PLR0913 - what users can choose, by name
         cls,
         model: str | Path | None = None,
         ip_adapter: str | Path | None = None,
@@ -61,6 +62,10 @@ class SdxlEngine:
         dtype: str = "auto",
         mode: Mode = "economical",
         attributes: str | None = None,
+        offload: Offload = "none",
+        compile: bool = False,  # noqa: A002 - the word that diffusers and torch use
+        memory: float | None = None,
+        keep: Sequence[str] = (),
         guide: Recogniser | str | Path | None = None,
     ) -> SdxlEngine:
         """Load everything once.
@@ -72,6 +77,10 @@ class SdxlEngine:
             dtype: auto, float32, float16 or bfloat16.
             mode: exact or economical.
             attributes: what the strangers should be.
+            offload: what waits in main memory until needed: none, model (whole models), group (of layers).
+            compile: compile the UNet.
+            memory: gigabytes that one call may take; most of what is free by default.
+            keep: parts of the face that stay, see `faces.regions`.
             guide: the recogniser whose embeddings the adapter reads, or its file; ArcFace's buffalo_l by
                 default, whose licence is non-commercial. Without one there is no identity to move away from,
                 so a run on text alone is not offered.
@@ -86,8 +95,10 @@ class SdxlEngine:
         if guide is None or isinstance(guide, str | Path):
             guide = ArcFace(weights.file(guide or "arcface"))
         folder, adapter = weights.snapshot(model), weights.file(ip_adapter)
-        network = DiffusionNetwork.from_pretrained(folder, adapter, device=place.type, dtype=dtype)
-        return cls(network, guide, mode=mode, attributes=attributes)
+        network = DiffusionNetwork.from_pretrained(
+            folder, adapter, device=place.type, dtype=dtype, offload=offload, compile=compile, memory=memory
+        )
+        return cls(network, guide, mode=mode, attributes=attributes, keep=keep)
 
     @property
     def batch(self) -> int:
@@ -112,7 +123,9 @@ class SdxlEngine:
                 f"No mesh fits the face (score {mesh.score:.2f}, at least {LEAST_MESH_SCORE} needed)."
             )
         crop = geometry.crop(image_rgb, mesh, self.network.size)
-        return Encoded(self.network.encode(crop.image_rgb[None])[0], None, crop)
+        x0 = self.network.encode(crop.image_rgb[None])[0]
+        mask = geometry.latent_mask(crop, self._keep, (x0.shape[1], x0.shape[2])) if self._keep else None
+        return Encoded(x0, None if mask is None else torch.from_numpy(mask).to(x0.device)[None], crop)
 
     def conditions(
         self, embeddings: Sequence[FloatArray], noise: KeyedNoise, labels: Sequence[Labels]
@@ -201,7 +214,8 @@ class SdxlEngine:
         """
         if not torch.isfinite(x).all():
             raise EngineError("The regenerated latent is not finite; use --dtype float32.")
-        return geometry.paste_back(image_rgb, encoded.context, self.network.decode(x[None])[0])
+        generated = self.network.decode(x[None])[0]
+        return geometry.paste_back(image_rgb, encoded.context, generated, self._keep)
 
 
 def _units(embeddings: Sequence[FloatArray]) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 
@@ -9,9 +10,10 @@ import cv2
 import numpy as np
 
 from reverse_personalization.faces import topology
-from reverse_personalization.faces.alignment import invert_transform, similarity_transform
+from reverse_personalization.faces.alignment import invert_transform, similarity_transform, transform_points
 from reverse_personalization.faces.compositing import Rendering
 from reverse_personalization.faces.face import ByteArray, FloatArray, Mesh
+from reverse_personalization.faces.regions import region_mask
 
 # Vertices of the mesh at points 17 to 48 and 54 of the 68-point scheme: brows, nose, eyes, mouth corners.
 LANDMARKS: Final = (
@@ -62,8 +64,13 @@ def crop(image_rgb: ByteArray, mesh: Mesh, size: int) -> Crop:
     return Crop(matrix, mesh, _warped(image_rgb, matrix, (size, size)))
 
 
-def paste_back(image_rgb: ByteArray, cut: Crop, generated_rgb: ByteArray) -> Rendering:
-    """The part of the picture under the face's mask, from a crop made anew, fading toward the outline."""
+def paste_back(
+    image_rgb: ByteArray, cut: Crop, generated_rgb: ByteArray, keep: Sequence[str] = ()
+) -> Rendering:
+    """The part of the picture under the face's mask, from a crop made anew, fading toward the outline.
+
+    Parts of the face named in `keep` are left out.
+    """
     height, width = image_rgb.shape[:2]
     outline = cut.mesh.points[list(topology.FACE_OVAL)]
     left, top = np.clip(np.floor(outline.min(0)).astype(int), 0, (width, height))
@@ -76,8 +83,17 @@ def paste_back(image_rgb: ByteArray, cut: Crop, generated_rgb: ByteArray) -> Ren
     back[:, 2] -= (left, top)
     face = _warped(generated_rgb, back, (before.shape[1], before.shape[0])).astype(np.float32)
     alpha = _mask(outline - (left, top), before.shape[:2])[..., None]
+    if keep:
+        alpha = alpha * (1 - region_mask(keep, cut.mesh.points - (left, top), before.shape[:2]))[..., None]
     after = np.rint(before + alpha * (face - before)).astype(np.uint8)
     return Rendering(rows, columns, after, (after != before).any(2))
+
+
+def latent_mask(cut: Crop, keep: Sequence[str], shape: tuple[int, int]) -> FloatArray:
+    """Where the named parts are in a latent of the crop, float32 h x w, 0 to 1."""
+    side = len(cut.image_rgb)
+    mask = region_mask(keep, transform_points(cut.matrix, cut.mesh.points), (side, side))
+    return cast(FloatArray, cv2.resize(mask, shape[::-1], interpolation=cv2.INTER_AREA))
 
 
 def _mask(outline: FloatArray, size: tuple[int, int]) -> FloatArray:

@@ -5,26 +5,32 @@ from __future__ import annotations
 import json
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import torch
 
 from reverse_personalization.engines.sdxl.adapter import StateDict, has_lora, read_adapter
 from reverse_personalization.errors import EngineError, UsageError, WeightsError
 
+Offload = Literal["none", "model", "group"]
 BASES: Final = {"StableDiffusionXLPipeline": 1024, "StableDiffusionPipeline": 512}
 """The bases that can be used, by the pipeline that a model's `model_index.json` names, and the side of their
 faces in pixels. Another base of diffusers with a UNet and FaceID weights needs a line here, and a change of
 `DiffusionNetwork` only if its UNet takes other added conditions than SDXL's."""
 
 
-def load_pipeline(model: Path, ip_adapter: Path, *, device: torch.device, dtype: torch.dtype) -> Any:
+def load_pipeline(
+    model: Path, ip_adapter: Path, *, device: torch.device, dtype: torch.dtype, offload: Offload = "none"
+) -> Any:
     """A diffusers pipeline with the adapter in its UNet, without the image encoder, which FaceID never runs.
 
     Raises:
         WeightsError: files are missing, damaged or of another layout.
         EngineError: the adapter holds a LoRA, but PEFT is missing.
+        UsageError: there is nothing to offload from.
     """
+    if offload != "none" and device.type == "cpu":
+        raise UsageError(f"--offload {offload}: spares a GPU's memory; leave it out on the CPU.")
     name = pipeline_class(model)
     parts = read_adapter(ip_adapter)
     if has_lora(parts) and find_spec("peft") is None:
@@ -44,7 +50,7 @@ def load_pipeline(model: Path, ip_adapter: Path, *, device: torch.device, dtype:
     except (OSError, ValueError) as error:
         raise WeightsError(f"{model.name}: files are missing or damaged ({_first_line(error)}).") from None
     _add_adapter(pipeline, parts, ip_adapter.name)
-    pipeline.to(device)
+    _place(pipeline, device, offload)
     for part in (pipeline.unet, pipeline.vae):
         part.eval().requires_grad_(False)
     return pipeline
@@ -94,6 +100,24 @@ def _add_adapter(pipeline: Any, parts: StateDict, name: str) -> None:
     except (RuntimeError, ValueError, KeyError) as error:
         raise WeightsError(f"{name}: does not fit this model ({_first_line(error)}).") from None
     pipeline.set_ip_adapter_scale(1.0)
+
+
+def _place(pipeline: Any, device: torch.device, offload: Offload) -> None:
+    if offload == "model":
+        pipeline.enable_model_cpu_offload(device=device)
+    elif offload == "group":
+        pipeline.enable_group_offload(onload_device=device, offload_type="leaf_level")
+    else:
+        pipeline.to(device)
+
+
+def free_memory(device: torch.device) -> float:
+    """Bytes that are free for a device to use."""
+    if device.type == "cuda":
+        return float(torch.cuda.mem_get_info(device)[0])
+    import psutil  # comes with accelerate; MPS shares main memory
+
+    return float(psutil.virtual_memory().available)
 
 
 def _hush() -> None:

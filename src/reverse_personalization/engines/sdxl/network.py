@@ -12,13 +12,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from reverse_personalization.engines.sdxl.loading import BASES, choose_device, choose_dtype, load_pipeline
+from reverse_personalization.engines.sdxl.loading import (
+    BASES,
+    Offload,
+    choose_device,
+    choose_dtype,
+    free_memory,
+    load_pipeline,
+)
 from reverse_personalization.errors import EngineError, WeightsError
 from reverse_personalization.faces.face import ByteArray
 from reverse_personalization.inversion import NoiseSchedule, Row
 
-# Samples of a 128 x 128 latent that one call may hold, where nothing else is known.
-SAMPLES_PER_CALL = {"cpu": 16, "mps": 4, "cuda": 16}
+# What a sample takes in a call beside the weights: so many times its first feature map. An estimate for the
+# SDXL layout; where it is too low, the call is halved.
+FEATURE_MAPS = 128
+SHARE_OF_FREE = 0.8
+MOST_SAMPLES = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,37 +68,52 @@ class DiffusionNetwork:
         evaluations: of the UNet, so far, counted in samples.
     """
 
-    def __init__(self, pipeline: Any) -> None:
-        """Take a diffusers pipeline with the adapter loaded.
+    def __init__(self, pipeline: Any, device: torch.device, *, memory: float | None = None) -> None:
+        """Take a diffusers pipeline with the adapter loaded, that computes on `device`.
+
+        One call may take `memory` gigabytes, or most of what is free.
 
         Raises:
             WeightsError: the model predicts something else than noise.
         """
         self._pipeline, self._unet, self._vae = pipeline, pipeline.unet, pipeline.vae
-        self.device, self.dtype = self._unet.device, self._unet.dtype
+        self.device, self.dtype = device, self._unet.dtype
         self.size = BASES[type(pipeline).__name__]
         config = pipeline.scheduler.config
         if config.prediction_type != "epsilon":
             raise WeightsError(f"The model predicts {config.prediction_type}; use one that predicts epsilon.")
         self.schedule = NoiseSchedule.from_betas(pipeline.scheduler.betas.double().tolist())
-        self.samples_per_call = SAMPLES_PER_CALL[self.device.type]
+        self.samples_per_call = self._affordable(memory)
         self.calls = self.evaluations = 0
         self._reads_size = getattr(self._unet.config, "addition_embed_type", None) == "text_time"
         self._prompts: dict[str | None, Prompt] = {}
 
     @classmethod
     def from_pretrained(
-        cls, model: str | Path, ip_adapter: str | Path, *, device: str = "auto", dtype: str = "auto"
+        cls,
+        model: str | Path,
+        ip_adapter: str | Path,
+        *,
+        device: str = "auto",
+        dtype: str = "auto",
+        offload: Offload = "none",
+        compile: bool = False,  # noqa: A002 - the word that diffusers and torch use
+        memory: float | None = None,
     ) -> DiffusionNetwork:
         """Load a model's folder and an adapter's file.
 
         Raises:
             WeightsError: files are missing, damaged or of another layout.
-            UsageError: the device is not there.
+            UsageError: the device is not there, or there is nothing to offload from.
         """
         place = choose_device(device)
         precision = choose_dtype(dtype, place)
-        return cls(load_pipeline(Path(model), Path(ip_adapter), device=place, dtype=precision))
+        pipeline = load_pipeline(
+            Path(model), Path(ip_adapter), device=place, dtype=precision, offload=offload
+        )
+        if compile:
+            pipeline.unet.compile()
+        return cls(pipeline, place, memory=memory)
 
     def prompt(self, text: str | None) -> Prompt:
         """A text, encoded once. None is all zeros in place of a text, which is not the empty text."""
@@ -150,6 +175,13 @@ class DiffusionNetwork:
         ends = list(accumulate(counts))
         eps = torch.cat(done)
         return [eps[end - count : end] for end, count in zip(ends, counts, strict=True)]
+
+    def _affordable(self, memory: float | None) -> int:
+        """How many samples of a face's latent fit into one call."""
+        free = free_memory(self.device) * SHARE_OF_FREE if memory is None else memory * 1e9
+        channels = self._unet.config.block_out_channels[0]
+        sample = (self.size // 8) ** 2 * channels * self.dtype.itemsize * FEATURE_MAPS
+        return max(1, min(int(free / sample), MOST_SAMPLES))
 
     def _halve(self, tried: int) -> None:
         if tried == 1:

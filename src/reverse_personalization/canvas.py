@@ -1,0 +1,124 @@
+"""A photo at work: its faces on their way to verdicts, and what comes of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from reverse_personalization.engines.base import Encoded, Labels
+from reverse_personalization.faces.compositing import Rendering, paste
+from reverse_personalization.faces.face import ByteArray, Face, FloatArray
+from reverse_personalization.identity.verification import Similarity, Source
+from reverse_personalization.media.images import Photo
+
+Verdict = Literal["anonymized", "obscured", "kept"]
+
+
+@dataclass(frozen=True)
+class FaceResult:
+    """What became of a face.
+
+    Attributes:
+        box: x, y, width, height in pixels of the upright picture.
+        score: the detector's confidence, 0 to 1.
+        verdict: "anonymized": replaced and verified; "obscured": hidden; "kept": left on request.
+        reason: why, in a sentence.
+        tries: how often it was regenerated.
+        similarities: of the source to what is there now, per recogniser; empty where none could embed it.
+    """
+
+    box: tuple[float, float, float, float]
+    score: float
+    verdict: Verdict
+    reason: str
+    tries: int
+    similarities: tuple[Similarity, ...] = ()
+    failed: bool = False
+    """Whether an error, not a judgement, ended in obscuring."""
+
+
+@dataclass(frozen=True, eq=False)
+class AnonymizedPhoto:
+    """A photo after the run.
+
+    Attributes:
+        image: uint8 H x W x 3 RGB, upright.
+        changed: bool H x W, the pixels that differ from the source's.
+        faces: one result per face found, largest first.
+        photo: what was read, for `media.write_photo`.
+    """
+
+    image: ByteArray
+    changed: NDArray[np.bool_]
+    faces: tuple[FaceResult, ...]
+    photo: Photo
+
+    def to_pil(self) -> Image.Image:
+        """The picture as a Pillow image."""
+        return Image.fromarray(self.image)
+
+
+class Canvas:
+    """A picture at work.
+
+    Attributes:
+        photo: what was read.
+        image: uint8 H x W x 3 RGB, the picture so far.
+    """
+
+    def __init__(self, photo: Photo) -> None:
+        """Start from the source."""
+        self.photo, self.image = photo, photo.image_rgb
+        self._taken = np.zeros(self.image.shape[:2], bool)
+        self._results: dict[int, FaceResult] = {}
+
+    def with_pasted(self, rendering: Rendering) -> ByteArray:
+        """The picture with a face in it, that never covers the result of another."""
+        free = ~self._taken[rendering.rows, rendering.columns]
+        return paste(self.image, replace(rendering, changed=rendering.changed & free))
+
+    def settle(self, index: int, result: FaceResult, rendering: Rendering) -> None:
+        """Note what became of a face, and which pixels are its own from now on."""
+        self._results[index] = result
+        self._taken[rendering.rows, rendering.columns] |= rendering.changed
+
+    def finished(self) -> AnonymizedPhoto:
+        """The picture with every face's result."""
+        changed = (self.image != self.photo.image_rgb).any(2)
+        results = tuple(self._results[index] for index in sorted(self._results))
+        return AnonymizedPhoto(self.image, changed, results, self.photo)
+
+
+@dataclass(eq=False)
+class FaceAtWork:
+    """A face on its way to a verdict.
+
+    Attributes:
+        canvas: the picture that it is in.
+        index: its number in that picture.
+        face: where it is.
+        labels: of its random numbers.
+        rung: of the ladder, that the next try takes.
+        tries: how often it was regenerated.
+        settled: whether it has its verdict.
+    """
+
+    canvas: Canvas
+    index: int
+    face: Face
+    labels: Labels
+    source: Source = field(init=False)
+    embedding: FloatArray = field(init=False)
+    encoded: Encoded = field(init=False)
+    rung: int = 0
+    tries: int = 0
+    settled: bool = False
+
+    def settle(self, result: FaceResult, rendering: Rendering) -> None:
+        """Give the face its verdict."""
+        self.canvas.settle(self.index, result, rendering)
+        self.settled = True
