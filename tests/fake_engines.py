@@ -38,9 +38,9 @@ class PassingEngine:
         return self._engine.inversion_batch(faces, steps)
 
     def conditions(
-        self, embeddings: Sequence[FloatArray], noise: KeyedNoise, labels: Sequence[Labels]
+        self, encoded: Any, embeddings: Sequence[FloatArray], noise: KeyedNoise, labels: Sequence[Labels]
     ) -> Any:
-        return self._engine.conditions(embeddings, noise, labels)
+        return self._engine.conditions(encoded, embeddings, noise, labels)
 
     def stack(self, arrays: Sequence[Array]) -> Array:
         return self._engine.stack(arrays)

@@ -209,7 +209,7 @@ def test_a_verifier_that_always_matches_ends_in_one_colour(astronaut: Any, quick
     "options",
     [
         {"engine": "unheard-of"},
-        {"attributes": "an old man"},
+        {"attributes": "a wizard"},
         {"max_tries": 0},
         {"skip": 1.0},
         {"guidance": float("nan")},

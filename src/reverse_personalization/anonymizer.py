@@ -36,8 +36,8 @@ logger = logging.getLogger(__name__)
 Picture = str | Path | Image.Image | ByteArray | Photo
 # A result whose face the detector sees less well than this, and than the source's, is no believable face.
 BELIEVABLE = 0.8
-# Factors from one try to the next, on both guidances and on the share of time left out.
-HARDER, EARLIER = 1.2, 0.9
+# Factors from one try to the next, on the guidance and on the share of time left out.
+HARDER, EARLIER = 1.25, 0.9
 # How much coarser each try to obscure is, when the one before could still be matched.
 COARSER = (1.0, 2.0, 4.0)
 
@@ -59,7 +59,6 @@ class Strength:
             self,
             guidance=self.guidance * HARDER,
             identity=None if self.identity is None else self.identity * HARDER,
-            surrogate=self.surrogate * HARDER,
             skip=self.skip * EARLIER,
         )
 
@@ -179,7 +178,7 @@ class Anonymizer:
         """The method: invert under the null identity, regenerate away from the faces' own."""
         engine, labels = self._engine, [(*face.labels, face.rung) for face in faces]
         encoded = [face.encoded for face in faces]
-        known = engine.conditions([face.embedding for face in faces], self.noise, labels)
+        known = engine.conditions(encoded, [face.embedding for face in faces], self.noise, labels)
         fields = self._fields(known, strength)
         keeps = [one.keep for one in encoded]
         is_nullface = self.settings.method == "nullface"

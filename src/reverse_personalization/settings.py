@@ -20,19 +20,19 @@ DType = Literal["auto", "float32", "float16", "bfloat16"]
 
 # What an engine, its quality and the method choose where the user does not; later ones go before earlier.
 _ENGINE: Final[dict[str, dict[str, float]]] = {
-    "compact": {"guidance": -1.0, "surrogate": 1.0, "skip": 0.3},
+    "compact": {"guidance": -4.0, "surrogate": 1.0, "skip": 0.3},
     "sdxl": {"guidance": -10.0, "surrogate": 0.0, "skip": 0.7},
 }
 _QUALITY: Final[dict[tuple[str, str], dict[str, int]]] = {
-    ("compact", "draft"): {"steps": 6, "max_tries": 6},
-    ("compact", "standard"): {"steps": 12, "max_tries": 16},
-    ("compact", "paper"): {"steps": 100, "max_tries": 16},
+    ("compact", "draft"): {"steps": 6, "max_tries": 3},
+    ("compact", "standard"): {"steps": 12, "max_tries": 8},
+    ("compact", "paper"): {"steps": 100, "max_tries": 8},
     ("sdxl", "draft"): {"steps": 20, "max_tries": 2},
     ("sdxl", "standard"): {"steps": 50, "max_tries": 4},
     ("sdxl", "paper"): {"steps": 100, "max_tries": 4},
 }
 _METHOD: Final[dict[tuple[str, str], dict[str, float]]] = {
-    ("compact", "nullface"): {"guidance": 1.0, "surrogate": 0.0},
+    ("compact", "nullface"): {"guidance": 8.0, "surrogate": 0.0},
     ("sdxl", "nullface"): {"guidance": 10.0, "surrogate": 0.0, "steps": 30},
 }
 
@@ -48,16 +48,16 @@ class Settings(BaseModel):
     """reverse: negative guidance on the own identity; nullface: positive guidance on its opposite."""
     quality: Quality = "standard"
     """How many steps and tries; paper is 100 steps."""
-    guidance: float = Field(-1.0, ge=-100, le=100, allow_inf_nan=False)
+    guidance: float = Field(-4.0, ge=-100, le=100, allow_inf_nan=False)
     """Guidance on the face's own identity; negative moves away from it (paper: -5 to -20)."""
     surrogate: float = Field(1.0, ge=0, le=100, allow_inf_nan=False)
-    """Guidance toward a random stranger's identity, drawn per face from the run's key."""
+    """Guidance toward a random stranger, drawn per face from the run's key; 1 is all the way (compact)."""
     steps: int = Field(12, ge=1, le=1000)
     """Number N of denoising steps."""
     skip: float = Field(0.3, ge=0, lt=1)
     """Share of the time axis that is left out at the noisy end (paper: 0.7)."""
     attributes: str | None = None
-    """What the stranger should be, e.g. "an old man"; its weight is 1 - guidance."""
+    """What the stranger should be, e.g. "an old man"; compact keeps apparent age and gender otherwise."""
     identity_strength: float | None = Field(None, ge=0, le=100, allow_inf_nan=False)
     """How far away from the own identity, apart from guidance; else it is -guidance."""
     attribute_strength: float | None = Field(None, ge=0, le=100, allow_inf_nan=False)
@@ -66,7 +66,7 @@ class Settings(BaseModel):
     """Parts of the face that stay as they are: eyes, brows, nose, mouth."""
     seed: int | None = Field(None, ge=0)
     """Makes a run repeatable; without it every run draws a fresh secret."""
-    max_tries: int = Field(16, ge=1, le=50)
+    max_tries: int = Field(8, ge=1, le=50)
     """How often at most a face is regenerated, more strongly each time, before it is obscured."""
     fallback: Fallback = "pixelate"
     """How a face is obscured when it cannot be replaced and verified."""

@@ -67,15 +67,15 @@ def test_the_sources_detail_fades_as_codes_move(
     assert 0 < lost[0] < lost[1] < lost[2] < 1
 
 
-def test_a_known_change_comes_back(portrait: Any, compact_engine: CompactEngine) -> None:
-    encoded = compact_engine.encode(portrait.image_rgb, portrait.face)
+def test_a_known_change_comes_back(astronaut: Any, compact_engine: CompactEngine) -> None:
+    encoded = compact_engine.encode(astronaut.image_rgb, astronaut.face)
     change = 0.7 * np.random.default_rng(1).standard_normal(len(encoded.x0), np.float32)
     change[encoded.keep == 1] = 0
     # Within what an engine allows a code, so that nothing is clipped.
     wanted = np.clip(encoded.x0 + change, -3, 3) - encoded.x0
-    rendering = compact_engine.decode(portrait.image_rgb, encoded, encoded.x0 + wanted)
+    rendering = compact_engine.decode(astronaut.image_rgb, encoded, encoded.x0 + wanted)
     assert rendering.changed.any()
-    again = compact_engine.encode(paste(portrait.image_rgb, rendering), portrait.face)
+    again = compact_engine.encode(paste(astronaut.image_rgb, rendering), astronaut.face)
     came = again.x0 - encoded.x0
     free = encoded.keep == 0
     assert np.corrcoef(wanted[free], came[free])[0, 1] > 0.5

@@ -83,7 +83,6 @@ EXTRAS: Final = {
     "heic": ("pillow-heif",),
     "insightface": ("onnxruntime",),
     "sdxl": ("accelerate", "diffusers", "huggingface-hub", "peft", "torch", "transformers"),
-    "train": ("matplotlib", "onnx", "torch"),
 }
 
 

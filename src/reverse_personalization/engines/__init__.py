@@ -12,7 +12,6 @@ from reverse_personalization.settings import Settings
 __all__ = ["Engine", "load_engine"]
 
 SDXL_ONLY: Final = (
-    "attributes",
     "mode",
     "model",
     "ip_adapter",
@@ -45,7 +44,7 @@ def load_engine(settings: Settings) -> Engine[Any]:
         raise UsageError(f"{option} is the sdxl engine's; leave it out, or add --engine sdxl.")
     from reverse_personalization.engines.compact.engine import CompactEngine
 
-    return CompactEngine(keep=settings.keep)
+    return CompactEngine(keep=settings.keep, attributes=settings.attributes)
 
 
 def _sdxl(settings: Settings) -> Engine[Any]:

@@ -84,7 +84,11 @@ class Engine(Protocol[C]):
         ...
 
     def conditions(
-        self, embeddings: Sequence[FloatArray], noise: KeyedNoise, labels: Sequence[Labels]
+        self,
+        encoded: Sequence[Encoded],
+        embeddings: Sequence[FloatArray],
+        noise: KeyedNoise,
+        labels: Sequence[Labels],
     ) -> Conditions[C]:
         """Conditions for faces that the guide embedded; strangers are drawn from `noise`, by label."""
         ...

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.polynomial.legendre import legval
 from numpy.typing import NDArray
 
-from reverse_personalization.engines.compact.codec import Tone, normalise, pack, place
+from reverse_personalization.engines.compact.codec import normalise, pack, place
 from reverse_personalization.engines.compact.frame import SIZE, CanonicalFrame
 from reverse_personalization.faces import topology
 from reverse_personalization.faces.face import FloatArray, Mesh
@@ -22,7 +22,7 @@ LEAST_VISIBLE = 0.97
 MOST_YAW = 22.0
 ROUNDS = 4
 # Shading of up to this many half-waves across the face is light, not identity; so is colour.
-LUMA_ORDER, CHROMA_ORDER = 5, 6
+LUMA_ORDER, CHROMA_ORDER = 3, 3
 PROBE_RIDGE = 300.0
 
 # Expression, as differences of vertex coordinates: (vertex, axis, weight).
@@ -41,43 +41,66 @@ SHOWN = ("mouth opening", "mouth width", "mouth corners", "right lids", "left li
 
 
 @dataclass(frozen=True, eq=False)
+class MeasuredFaces:
+    """What the codec is fitted on.
+
+    Attributes:
+        mean_shape: float32 468 x 3.
+        shapes: float32 n x 468 x 3, without placement.
+        angles: float32 n x 2, yaw and pitch in degrees.
+        textures: float32 n x p, packed.
+        usable: bool n, which faces are seen well enough to train on.
+    """
+
+    mean_shape: FloatArray
+    shapes: FloatArray
+    angles: FloatArray
+    textures: FloatArray
+    usable: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
 class FittedCodec:
-    """A codec and the faces it was fitted on.
+    """A codec and the faces' codes.
 
     Attributes:
         tensors: for `FaceCodec`.
-        codes: float32 n x d, of every training face.
-        usable: bool n, which faces are seen well enough to train on.
-        tones: one per face.
+        codes: float32 n x d, of every measured face.
         explained: share of the texture's variance that the components hold.
     """
 
     tensors: dict[str, FloatArray]
     codes: FloatArray
-    usable: NDArray[np.bool_]
-    tones: list[Tone]
     explained: float
 
 
-def fit_codec(faces: TrainingFaces, fitted_on: NDArray[np.bool_]) -> FittedCodec:
-    """Fit mean face, shape and texture components; `fitted_on`, bool n, leaves out held-out people."""
+def measure_faces(faces: TrainingFaces) -> MeasuredFaces:
+    """Shape and texture of every face."""
     meshes = [Mesh(vertices, 1.0) for vertices in faces.vertices]
     mean_shape, shapes, angles = _mean_shape(meshes)
-    frame = CanonicalFrame(mean_shape)
-    textures, tones, visible = _textures(faces, meshes, frame)
+    textures, visible = _textures(faces, meshes, CanonicalFrame(mean_shape))
     usable = (visible > LEAST_VISIBLE) & (np.abs(angles[:, 0]) < MOST_YAW)
-    used = usable & fitted_on
+    return MeasuredFaces(mean_shape, shapes, angles, textures, usable)
+
+
+def fit_codec(measured: MeasuredFaces, used: NDArray[np.bool_]) -> FittedCodec:
+    """Fit shape and texture components on the faces that are `used`, bool n."""
+    textures, mean_shape = measured.textures, measured.mean_shape
+    offsets = (measured.shapes - mean_shape).reshape(len(textures), -1)
     mean_texture = textures[used].mean(0)
     texture_basis, explained = _components(textures[used] - mean_texture, TEXTURE_COMPONENTS)
-    shape_basis, _ = _components((shapes - mean_shape)[used].reshape(used.sum(), -1), SHAPE_COMPONENTS)
+    shape_basis, _ = _components(offsets[used], SHAPE_COMPONENTS)
     standardised = np.concatenate(
         [
             (textures - mean_texture) @ texture_basis.T / (texture_basis**2).sum(1),
-            (shapes - mean_shape).reshape(len(shapes), -1) @ shape_basis.T / (shape_basis**2).sum(1),
+            offsets @ shape_basis.T / (shape_basis**2).sum(1),
         ],
         1,
     )
-    nuisances = np.stack(list(_nuisances(frame, texture_basis, shape_basis, standardised, angles, used)))
+    frame = CanonicalFrame(mean_shape)
+    nuisances = np.stack(
+        list(_nuisances(frame, texture_basis, shape_basis, standardised, measured.angles, used))
+    )
     rotation = _rotation(nuisances)
     tensors = {
         "mean_shape": mean_shape,
@@ -87,8 +110,7 @@ def fit_codec(faces: TrainingFaces, fitted_on: NDArray[np.bool_]) -> FittedCodec
         "rotation": rotation,
         "kept": (np.arange(len(rotation)) < len(nuisances)).astype(np.float32),
     }
-    codes = (standardised @ rotation.T).astype(np.float32)
-    return FittedCodec(tensors, codes, usable, tones, explained)
+    return FittedCodec(tensors, (standardised @ rotation.T).astype(np.float32), explained)
 
 
 def _mean_shape(meshes: list[Mesh]) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -113,16 +135,15 @@ def _angles(placement: FloatArray) -> FloatArray:
 
 def _textures(
     faces: TrainingFaces, meshes: list[Mesh], frame: CanonicalFrame
-) -> tuple[FloatArray, list[Tone], FloatArray]:
-    """Packed textures n x p, tones, and the share of the frame that is seen, n."""
-    packed, tones, visible = [], [], []
+) -> tuple[FloatArray, FloatArray]:
+    """Packed textures n x p, and the share of the frame that is seen, n."""
+    packed, visible = [], []
     for crop, mesh in zip(faces.crop, meshes, strict=True):
         seen = frame.visibility(mesh, crop.shape[:2]) * frame.modelled
-        texture, tone = normalise(frame.sample(crop, mesh.points), seen)
+        texture, _ = normalise(frame.sample(crop, mesh.points), seen)
         packed.append(pack(texture, frame))
-        tones.append(tone)
         visible.append(seen.sum() / frame.modelled.sum())
-    return np.stack(packed), tones, np.array(visible, np.float32)
+    return np.stack(packed), np.array(visible, np.float32)
 
 
 def _components(centred: FloatArray, count: int) -> tuple[FloatArray, float]:

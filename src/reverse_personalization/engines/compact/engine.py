@@ -11,10 +11,11 @@ from safetensors.numpy import load_file
 
 from reverse_personalization import weights
 from reverse_personalization.engines.base import Conditions, Encoded, Labels
+from reverse_personalization.engines.compact.attributes import read_wish
 from reverse_personalization.engines.compact.codec import Encoding, FaceCodec
-from reverse_personalization.engines.compact.denoiser import Denoiser
+from reverse_personalization.engines.compact.denoiser import Expectation, predict_noise
+from reverse_personalization.engines.compact.population import Population
 from reverse_personalization.engines.compact.rendering import Renderer
-from reverse_personalization.engines.compact.strangers import Strangers
 from reverse_personalization.errors import EngineError
 from reverse_personalization.faces.compositing import Rendering
 from reverse_personalization.faces.face import ByteArray, Face, FloatArray, Mesh
@@ -32,17 +33,6 @@ BATCH = 64
 
 
 @dataclass(frozen=True, eq=False)
-class Identity:
-    """A condition of the denoiser.
-
-    Attributes:
-        embeddings: float32 n x 128, a unit vector for each face; zeros are the null identity.
-    """
-
-    embeddings: FloatArray
-
-
-@dataclass(frozen=True, eq=False)
 class MeshedFace:
     """What the engine needs of a face to decode it."""
 
@@ -57,21 +47,29 @@ class CompactEngine:
     schedule = STABLE_DIFFUSION
     weights: tuple[str, ...] = ("compact", "face-mesh", "sface")
 
-    def __init__(self, *, guide: Recogniser | None = None, keep: Sequence[str] = ()) -> None:
-        """Load the models; the guide is SFace by default, which the denoiser was trained with.
+    def __init__(
+        self, *, guide: Recogniser | None = None, keep: Sequence[str] = (), attributes: str | None = None
+    ) -> None:
+        """Load the models.
 
-        Parts of the face named in `keep` stay as they are.
+        Args:
+            guide: SFace by default, whose embeddings the population was fitted with.
+            keep: parts of the face that stay as they are, see `faces.regions`.
+            attributes: what strangers should be, see `attributes.read_wish`.
+
+        Raises:
+            UsageError: attributes that are not understood.
         """
+        self._wish = read_wish(attributes)
         tensors = load_file(weights.path("compact"))
         parts = {
             part: {
                 name.removeprefix(f"{part}."): t for name, t in tensors.items() if name.startswith(f"{part}.")
             }
-            for part in ("codec", "denoiser", "strangers")
+            for part in ("codec", "population")
         }
         self._codec = FaceCodec(parts["codec"])
-        self._denoiser = Denoiser(parts["denoiser"])
-        self._strangers = Strangers(parts["strangers"])
+        self._population = Population(parts["population"], self._codec.kept)
         self._renderer = Renderer(self._codec.frame, keep=keep)
         self._mesher = FaceMesher()
         self.guide: Recogniser = guide or SFace()
@@ -100,25 +98,32 @@ class CompactEngine:
         return 1
 
     def conditions(
-        self, embeddings: Sequence[FloatArray], noise: KeyedNoise, labels: Sequence[Labels]
-    ) -> Conditions[Identity]:
+        self,
+        encoded: Sequence[Encoded],
+        embeddings: Sequence[FloatArray],
+        noise: KeyedNoise,
+        labels: Sequence[Labels],
+    ) -> Conditions[Expectation]:
         """Null, own, opposite and strangers' identities; each stranger is drawn under its face's labels."""
-        own = [one / max(float(np.linalg.norm(one)), 1e-6) for one in embeddings]
+        own = np.stack([one / max(float(np.linalg.norm(one)), 1e-6) for one in embeddings])
         strangers = [
-            self._strangers.draw(one, noise.generator(*label, "stranger"))
-            for one, label in zip(own, labels, strict=True)
+            self._population.stranger(
+                cast(FloatArray, face.x0), one, self._wish, noise.generator(*label, "stranger")
+            )
+            for face, one, label in zip(encoded, own, labels, strict=True)
         ]
-        identity = np.stack(own)
+        codes, expected = self.stack([face.x0 for face in encoded]), self._population.expected
         return Conditions(
-            null=Identity(np.zeros_like(identity)),
-            identity=Identity(identity),
-            surrogate=Identity(np.stack(strangers)),
-            opposite=Identity(-identity),
+            null=Expectation(np.zeros_like(codes)),
+            identity=Expectation(expected(own)),
+            # Inversion carries the face's own codes; these turn them into the stranger's.
+            surrogate=Expectation(np.stack(strangers) - codes),
+            opposite=Expectation(expected(-own)),
         )
 
-    def stack(self, arrays: Sequence[Array]) -> Array:
+    def stack(self, arrays: Sequence[Array]) -> FloatArray:
         """Arrays of d as one of n x d."""
-        return np.stack(arrays)
+        return np.stack(cast(Sequence[FloatArray], arrays))
 
     def noise(
         self, encoded: Sequence[Encoded], steps: int, noise: KeyedNoise, labels: Sequence[Labels]
@@ -130,16 +135,19 @@ class CompactEngine:
         ]
         return cast(Sequence[Array], np.stack(drawn, 1))
 
-    def predict(self, rows: Sequence[Row[Identity]]) -> Sequence[Array]:
-        """Epsilon of each row, n x d, from one run of the network."""
-        steps = np.repeat([row.timestep for row in rows], [len(row.x) for row in rows])
-        eps = self._denoiser.predict_noise(
-            np.concatenate([row.x for row in rows]),
-            np.concatenate([row.condition.embeddings for row in rows]),
-            alphas=np.array([self.schedule.alpha(t) for t in steps], np.float32),
-            sigmas=np.array([self.schedule.sigma(t) for t in steps], np.float32),
-        )
-        return np.split(eps, np.cumsum([len(row.x) for row in rows])[:-1])
+    def predict(self, rows: Sequence[Row[Expectation]]) -> Sequence[Array]:
+        """Epsilon of each row, n x d."""
+        schedule = self.schedule
+        eps = [
+            predict_noise(
+                cast(FloatArray, row.x),
+                row.condition,
+                alpha=schedule.alpha(row.timestep),
+                sigma=schedule.sigma(row.timestep),
+            )
+            for row in rows
+        ]
+        return cast(Sequence[Array], eps)
 
     def decode(self, image_rgb: ByteArray, encoded: Encoded, x: Array) -> Rendering:
         """The face with codes `x`, none of which goes beyond what faces have, or where it was already.

@@ -16,8 +16,8 @@ from reverse_personalization.faces.regions import region_mask
 from reverse_personalization.faces.warping import interpolate, rasterise
 
 # Texels over which a change fades toward the face's outline, and around eyes and mouth.
-OUTLINE_FADE = 14.0
-OPENING_FADE = 2.0
+OUTLINE_FADE = 9.0
+OPENING_FADE = 1.0
 # Share of the face's width over which the shape's change fades: the outline itself stays.
 SHAPE_FADE = 0.22
 

@@ -128,7 +128,11 @@ class SdxlEngine:
         return Encoded(x0, None if mask is None else torch.from_numpy(mask).to(x0.device)[None], crop)
 
     def conditions(
-        self, embeddings: Sequence[FloatArray], noise: KeyedNoise, labels: Sequence[Labels]
+        self,
+        encoded: Sequence[Encoded],
+        embeddings: Sequence[FloatArray],
+        noise: KeyedNoise,
+        labels: Sequence[Labels],
     ) -> Conditions[Condition]:
         """What the network is told of faces that ArcFace embedded; a stranger is a random direction."""
         drawn = [

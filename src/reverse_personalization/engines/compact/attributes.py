@@ -1,0 +1,97 @@
+"""Attributes that strangers of the compact engine may be asked to have."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from reverse_personalization.errors import UsageError
+from reverse_personalization.faces.face import FloatArray
+
+NAMES: Final = ("age", "woman", "beard", "black", "east asian", "indian", "white")
+"""Attributes that show in codes: age in years, the others from 0 to 1. The last four stay as they are, like
+the skin's tone."""
+AGES: Final = {
+    **dict.fromkeys(("baby", "infant", "toddler"), 2.0),
+    **dict.fromkeys(("child", "kid", "boy", "girl"), 9.0),
+    **dict.fromkeys(("teenage", "teenager", "teenaged"), 16.0),
+    "young": 25.0,
+    **dict.fromkeys(("middle-aged", "middle"), 50.0),
+    **dict.fromkeys(("old", "elderly", "senior", "aged"), 75.0),
+}
+SHIFTS: Final = {"older": 20.0, "younger": -20.0}
+WOMAN: Final = {
+    **dict.fromkeys(("woman", "women", "female", "girl", "lady", "feminine"), 1.0),
+    **dict.fromkeys(("man", "men", "male", "boy", "gentleman", "masculine"), 0.0),
+}
+BEARD: Final = {
+    **dict.fromkeys(("beard", "bearded", "moustache"), 1.0),
+    **dict.fromkeys(("clean-shaven", "shaven", "beardless"), 0.0),
+}
+FILLERS: Final = frozenset(
+    [
+        *("a", "an", "the", "of", "with", "and", "who", "is", "in", "his", "her", "their"),
+        *("person", "face", "adult", "photo", "portrait", "looks", "looking", "year", "years"),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a stranger should be; None leaves an attribute as it is in the source.
+
+    Attributes:
+        age: years.
+        older: years added to the source's apparent age.
+        woman: 1 for a woman's, 0 for a man's face.
+        beard: 1 with, 0 without.
+    """
+
+    age: float | None = None
+    older: float = 0.0
+    woman: float | None = None
+    beard: float | None = None
+
+    def applied(self, attributes: FloatArray) -> FloatArray:
+        """Attributes (float32 k, in the order of `NAMES`) with the wish fulfilled."""
+        wanted = attributes.copy()
+        for name, value in (("age", self.age), ("woman", self.woman), ("beard", self.beard)):
+            if value is not None:
+                wanted[NAMES.index(name)] = value
+        wanted[NAMES.index("age")] = np.clip(wanted[NAMES.index("age")] + self.older, 0, 95)
+        return wanted
+
+
+def read_wish(prompt: str | None) -> Wish:
+    """Understand a prompt like "an old man", "younger", or "a 40-year-old woman".
+
+    Raises:
+        UsageError: a word that the compact engine does not know.
+    """
+    if prompt is None:
+        return Wish()
+    text = prompt.lower()
+    years = re.search(r"\b(\d{1,2})(?:[- ]years?)?(?:[- ]old)?\b", text)
+    rest = text if years is None else text.replace(years[0], " ")
+    words = re.findall(r"[a-z]+(?:-[a-z]+)*", rest)
+    unknown = [word for word in words if word not in _KNOWN]
+    if unknown or not (years or any(word not in FILLERS for word in words)):
+        what = f'"{unknown[0]}"' if unknown else f'"{prompt}"'
+        raise UsageError(
+            f"--attributes: the compact engine does not know {what}; ask for an age (young, older, "
+            "40 years old), a man or a woman, a beard or clean-shaven, or use --engine sdxl."
+        )
+    age = float(years[1]) if years else _last(AGES, words)
+    shifts = sum(SHIFTS.get(word, 0.0) for word in words)
+    return Wish(age=age, older=shifts, woman=_last(WOMAN, words), beard=_last(BEARD, words))
+
+
+_KNOWN: Final = FILLERS | AGES.keys() | SHIFTS.keys() | WOMAN.keys() | BEARD.keys()
+
+
+def _last(meanings: dict[str, float], words: list[str]) -> float | None:
+    found = [meanings[word] for word in words if word in meanings]
+    return found[-1] if found else None

@@ -1,0 +1,73 @@
+"""What is known of faces at large: how codes, identity and attributes hang together, and who is nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reverse_personalization.engines.compact.attributes import NAMES, Wish
+from reverse_personalization.faces.face import FloatArray
+
+CANDIDATES = 256
+# Spread of strangers, where 1 is that of people: faces near the average look natural, and are nobody's.
+TEMPERATURE = 0.7
+# Where an attribute becomes more likely than not, and how quickly it is certain: half a beard is none.
+DECISIONS: Final = {"woman": (0.3, 2.5), "beard": (0.42, 4.0)}
+
+
+class Population:
+    """A joint normal distribution of codes, embeddings and attributes, fitted on the training faces."""
+
+    def __init__(self, tensors: Mapping[str, NDArray[np.floating]], kept: FloatArray) -> None:
+        """Take the distribution.
+
+        Args:
+            tensors: `embedding_mean` 128; `identity` 128 x d, the codes that an embedding lets expect, apart
+                from attributes; `embedding` d x 128, how embeddings follow codes; in the order of
+                `attributes.NAMES`, `attributes` k x d and `attribute_mean` k, how attributes show in codes,
+                and `seen` k x (d + 128) and `seen_mean` k, how to tell them from codes and embedding.
+            kept: float32 d, 1 for codes that never change, else 0.
+        """
+        self._tensors = {name: np.asarray(tensor, np.float32) for name, tensor in tensors.items()}
+        self._kept = kept
+        self._attributes = self._tensors["attributes"]
+        self._steer: FloatArray = np.linalg.pinv(self._attributes).T.astype(np.float32)
+
+    def expected(self, embeddings: FloatArray) -> FloatArray:
+        """The codes, float32 n x d, that embeddings (n x 128, unit vectors) let expect."""
+        centred = embeddings - self._tensors["embedding_mean"]
+        return cast(FloatArray, centred @ self._tensors["identity"])
+
+    def attributes(self, codes: FloatArray, embedding: FloatArray) -> FloatArray:
+        """Apparent attributes of a face, float32 k."""
+        told = self._tensors["seen"] @ np.concatenate([codes, embedding]) + self._tensors["seen_mean"]
+        for name, (middle, slope) in DECISIONS.items():
+            row = NAMES.index(name)
+            told[row] = np.clip(0.5 + slope * (told[row] - middle), 0, 1)
+        return cast(FloatArray, told)
+
+    def stranger(
+        self, codes: FloatArray, embedding: FloatArray, wish: Wish, generator: np.random.Generator
+    ) -> FloatArray:
+        """Codes of somebody who does not exist, in a face's place.
+
+        Args:
+            codes: float32 d, the face's; those that are kept stay, and its attributes stay unless wished
+                otherwise.
+            embedding: float32 128, the face's, a unit vector.
+            wish: attributes that the stranger should have.
+            generator: draws the stranger.
+
+        Returns:
+            float32 d: of several strangers the one that can be expected to resemble the face least.
+        """
+        drawn = TEMPERATURE * generator.standard_normal((CANDIDATES, len(codes)), np.float32)
+        drawn = np.where(self._kept == 1, codes, drawn)
+        wanted = wish.applied(self.attributes(codes, embedding)) - self._tensors["attribute_mean"]
+        drawn += (wanted - drawn @ self._attributes.T) @ self._steer
+        expected = embedding + (drawn - codes) @ self._tensors["embedding"]
+        cosines = expected @ embedding / np.linalg.norm(expected, axis=1)
+        return cast(FloatArray, drawn[cosines.argmin()])

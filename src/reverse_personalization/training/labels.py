@@ -1,0 +1,78 @@
+"""What the training photos are labelled with: prompts, from which attributes are read."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from reverse_personalization.faces.face import FloatArray
+
+# Words of prompts that say that an attribute is there, and that it is not.
+WORDS: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
+    "woman": (("woman", "girl"), ("man", "boy")),
+    "beard": (("beard", "moustache"), ("woman", "girl", "boy")),
+    "black": (("Black",), ("White", "East Asian", "Indian", "Latino")),
+    "east asian": (("East Asian", "Southeast Asian"), ("White", "Black", "Indian", "Latino")),
+    "indian": (("Indian",), ("White", "Black", "East Asian", "Latino")),
+    "white": (("White",), ("Black", "East Asian", "Indian", "Pacific Islander")),
+    "glasses": (("glasses", "sunglasses"), ("",)),
+}
+# Members of parliament are unlabelled, but no children: about as old as they are on average.
+MEAN_AGES: Final = {"congress_modern": 59.0, "twfy_mpsOfficial": 52.0}
+AGES: Final = {"baby": 2.0, "boy": 9.0, "girl": 9.0}
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """Attributes of n photos.
+
+    Attributes:
+        values: float32 n for each attribute, age in years, the others 0 or 1; NaN where nothing is known.
+    """
+
+    values: dict[str, FloatArray]
+
+
+def read_labels(folder: Path, sources: Sequence[str]) -> Labels:
+    """Read attributes from the prompts in `labels.csv` (columns file and prompt), for photos below `folder`.
+
+    Photos that it does not list, and all where there is no such file, are unlabelled.
+    """
+    table = folder / "labels.csv"
+    prompts: dict[str, str] = {}
+    if table.exists():
+        with table.open(encoding="utf-8", newline="") as lines:
+            prompts = {row["file"]: row["prompt"] for row in csv.DictReader(lines)}
+    told = [prompts.get(source, "") for source in sources]
+    ages = [
+        MEAN_AGES.get(source.split("/")[0], _age(prompt))
+        for source, prompt in zip(sources, told, strict=True)
+    ]
+    values = {"age": np.array(ages, np.float32)}
+    for name, (there, missing) in WORDS.items():
+        values[name] = np.array([_presence(prompt, there, missing) for prompt in told], np.float32)
+    return Labels(values)
+
+
+def _age(prompt: str) -> float:
+    if years := re.search(r"(\d+)-year-old", prompt):
+        return float(years[1])
+    return next((age for word, age in AGES.items() if _says(prompt, word)), float("nan"))
+
+
+def _presence(prompt: str, there: Sequence[str], missing: Sequence[str]) -> float:
+    if not prompt:
+        return float("nan")
+    if any(_says(prompt, word) for word in there):
+        return 1.0
+    return 0.0 if any(_says(prompt, word) for word in missing) else float("nan")
+
+
+def _says(prompt: str, word: str) -> bool:
+    return re.search(rf"\b{word}\b", prompt) is not None

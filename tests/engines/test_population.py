@@ -1,0 +1,108 @@
+"""Strangers: unlike the source, like it in what is kept, and as they were asked to be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from reverse_personalization.engines.compact.attributes import NAMES, Wish, read_wish
+from reverse_personalization.engines.compact.engine import CompactEngine
+from reverse_personalization.engines.compact.population import CANDIDATES, TEMPERATURE, Population
+from reverse_personalization.errors import UsageError
+from reverse_personalization.identity.sface import SFace
+
+D, E, K = 30, 128, len(NAMES)
+
+
+@pytest.fixture
+def population() -> Population:
+    generator = np.random.default_rng(3)
+    sizes = {"embedding_mean": (E,), "identity": (E, D), "embedding": (D, E), "attributes": (K, D)}
+    sizes |= {"attribute_mean": (K,), "seen": (K, D + E), "seen_mean": (K,)}
+    tensors = {name: 0.1 * generator.standard_normal(size) for name, size in sizes.items()}
+    kept = np.zeros(D, np.float32)
+    kept[:4] = 1
+    tensors["attributes"][:, :4] = 0
+    return Population(tensors, kept)
+
+
+def unit(seed: int) -> Any:
+    embedding = np.random.default_rng(seed).standard_normal(E, np.float32)
+    return embedding / np.linalg.norm(embedding)
+
+
+@pytest.mark.parametrize("wish", [Wish(), Wish(age=60, woman=1.0), Wish(beard=1.0)])
+def test_a_stranger_keeps_what_is_kept_and_has_the_attributes_that_are_wanted(
+    population: Population, wish: Wish
+) -> None:
+    codes = np.random.default_rng(1).standard_normal(D, np.float32)
+    stranger = population.stranger(codes, unit(1), wish, np.random.default_rng(2))
+    np.testing.assert_array_equal(stranger[:4], codes[:4])
+    tensors = population._tensors
+    shown = tensors["attributes"] @ stranger + tensors["attribute_mean"]
+    np.testing.assert_allclose(shown, wish.applied(population.attributes(codes, unit(1))), atol=1e-2)
+
+
+def test_of_several_strangers_the_least_alike_is_drawn(population: Population) -> None:
+    codes, own = np.random.default_rng(1).standard_normal(D, np.float32), unit(1)
+    predicted = [
+        float(
+            (
+                own
+                + (population.stranger(codes, own, Wish(), np.random.default_rng(s)) - codes)
+                @ population._tensors["embedding"]
+            )
+            @ own
+        )
+        for s in range(10)
+    ]
+    any_of_them = (
+        own
+        + TEMPERATURE
+        * np.random.default_rng(9).standard_normal((CANDIDATES, D))
+        @ (population._tensors["embedding"])
+    )
+    assert max(predicted) < np.median(any_of_them @ own)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "wish"),
+    [
+        (None, Wish()),
+        ("an old man", Wish(age=75.0, woman=0.0)),
+        ("a 40-year-old woman", Wish(age=40.0, woman=1.0)),
+        ("a bearded man of 33 years", Wish(age=33.0, woman=0.0, beard=1.0)),
+        ("younger", Wish(older=-20.0)),
+        ("Older, clean-shaven", Wish(older=20.0, beard=0.0)),
+        ("a girl", Wish(age=9.0, woman=1.0)),
+    ],
+)
+def test_prompts_are_read(prompt: str | None, wish: Wish) -> None:
+    assert read_wish(prompt) == wish
+
+
+@pytest.mark.parametrize("prompt", ["a wizard", "", "a person", "old man with glasses"])
+def test_what_is_not_understood_is_refused(prompt: str) -> None:
+    with pytest.raises(UsageError, match="--attributes"):
+        read_wish(prompt)
+
+
+def test_shifts_stay_within_a_life() -> None:
+    young = np.zeros(K, np.float32)
+    assert read_wish("younger").applied(young)[0] == 0
+    assert read_wish("older").applied(young)[0] == 20
+
+
+def test_the_engine_tells_age_and_gender(
+    astronaut: Any, hopper: Any, compact_engine: CompactEngine, sface: SFace
+) -> None:
+    told = {}
+    for name, portrait in (("astronaut", astronaut), ("hopper", hopper)):
+        embedding = sface.embed(portrait.image_rgb, portrait.face)
+        codes = compact_engine.encode(portrait.image_rgb, portrait.face).x0
+        told[name] = compact_engine._population.attributes(codes, embedding / np.linalg.norm(embedding))
+    age, woman = NAMES.index("age"), NAMES.index("woman")
+    assert told["hopper"][age] > told["astronaut"][age] + 5
+    assert told["astronaut"][woman] > 0.5

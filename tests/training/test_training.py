@@ -1,0 +1,92 @@
+"""Training data, on the two portraits, and the fit of the population on faces that are made up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from reverse_personalization.engines.compact.attributes import NAMES
+from reverse_personalization.engines.compact.population import Population
+from reverse_personalization.errors import InputError
+from reverse_personalization.training.dataset import TrainingFaces, build_dataset
+from reverse_personalization.training.labels import Labels, read_labels
+from reverse_personalization.training.population_fitting import find_glasses, fit_population
+
+
+def test_a_dataset_holds_each_face_and_its_mirror_image(astronaut: Any, hopper: Any, tmp_path: Path) -> None:
+    for name, portrait in (("a", astronaut), ("b", hopper)):
+        Image.fromarray(portrait.image_rgb).save(tmp_path / f"{name}.png")
+    faces = build_dataset(tmp_path)
+    assert list(faces.source) == ["a.png", "a.png", "b.png", "b.png"]
+    np.testing.assert_allclose(np.linalg.norm(faces.embedding, axis=1), 1, atol=1e-5)
+    alike = faces.embedding @ faces.embedding.T
+    assert min(alike[0, 1], alike[2, 3]) > max(alike[0, 2], alike[1, 3])
+    faces.save(tmp_path / "faces.npz")
+    again = TrainingFaces.load(tmp_path / "faces.npz")
+    np.testing.assert_array_equal(again.crop, faces.crop)
+    np.testing.assert_array_equal(again.vertices, faces.vertices)
+
+
+def test_a_folder_without_faces_is_refused(tmp_path: Path) -> None:
+    Image.new("RGB", (80, 80), "teal").save(tmp_path / "a.png")
+    with pytest.raises(InputError, match="no face"):
+        build_dataset(tmp_path)
+
+
+def test_labels_are_read_from_prompts(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text(
+        "file,licence,prompt\n"
+        '"a.jpg","CC0","profile picture of a 22-year-old woman from Eswatini"\n'
+        '"b.jpg","CC0","Black | boy | wearing glasses | beard"\n'
+    )
+    values = read_labels(tmp_path, ["a.jpg", "b.jpg", "c.jpg", "twfy_mpsOfficial/d.jpg"]).values
+    np.testing.assert_array_equal(values["age"], [22, 9, np.nan, 52])
+    np.testing.assert_array_equal(values["woman"], [1, 0, np.nan, np.nan])
+    np.testing.assert_array_equal(values["glasses"], [0, 1, np.nan, np.nan])
+    np.testing.assert_array_equal(values["black"], [np.nan, 1, np.nan, np.nan])
+    assert np.isnan(read_labels(tmp_path / "nowhere", ["a.jpg"]).values["age"]).all()
+
+
+def made_up(n: int = 1500, d: int = 40) -> Any:
+    """Codes of which some tell the embedding, one the gender and one the age; two are kept."""
+    generator = np.random.default_rng(0)
+    codes = generator.standard_normal((n, d), np.float32)
+    mixing = generator.standard_normal((10, 128)) * 0.3
+    embeddings = codes[:, 10:20] @ mixing + 0.5 * generator.standard_normal((n, 128))
+    embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
+    values = {name: np.full(n, np.nan, np.float32) for name in (*NAMES, "glasses")}
+    values["woman"][:600] = codes[:600, 5] > 0
+    values["age"][:600] = 40 + 10 * codes[:600, 6]
+    values["glasses"][:600] = codes[:600, 7] > 1.5
+    kept = (np.arange(d) < 2).astype(np.float32)
+    return codes, embeddings.astype(np.float32), Labels(values), kept
+
+
+def test_the_population_finds_what_is_in_the_data() -> None:
+    codes, embeddings, labels, kept = made_up()
+    used = np.arange(len(codes)) < 1200
+    tensors = fit_population(codes, embeddings, labels, kept, used)
+    population, untouched = Population(tensors, kept), slice(1200, None)
+    expected = population.expected(embeddings[untouched])
+    null = (codes[untouched, 10:20] ** 2).mean()
+    assert ((expected - codes[untouched])[:, 10:20] ** 2).mean() < 0.6 * null
+    assert not expected[:, :2].any()
+    told = np.array(
+        [population.attributes(c, e) for c, e in zip(codes[untouched], embeddings[untouched], strict=True)]
+    )
+    assert np.corrcoef(told[:, NAMES.index("age")], codes[untouched, 6])[0, 1] > 0.9
+    assert np.corrcoef(told[:, NAMES.index("woman")], codes[untouched, 5])[0, 1] > 0.6
+    # Attributes of which nothing is known steer nothing.
+    assert not tensors["attributes"][NAMES.index("indian")].any()
+
+
+def test_glasses_are_found_and_without_labels_none() -> None:
+    codes, _, labels, _ = made_up()
+    found = find_glasses(codes, labels, np.ones(len(codes), bool))
+    assert codes[found, 7].mean() > codes[~found, 7].mean() + 1
+    nothing = Labels({name: np.full(len(codes), np.nan, np.float32) for name in (*NAMES, "glasses")})
+    assert not find_glasses(codes, nothing, np.ones(len(codes), bool)).any()
