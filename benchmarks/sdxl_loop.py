@@ -34,16 +34,12 @@ class NoRecogniser:
     name = "none"
 
 
-def two_passes(
-    network: DiffusionNetwork, x0: torch.Tensor, who: torch.Tensor, noise: torch.Tensor
-) -> torch.Tensor:
+def two_passes(network: DiffusionNetwork, x0: torch.Tensor, who: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
     """One face: inversion with stored z, then generation, two rows a call."""
     schedule, steps = network.schedule, len(noise)
     grid = (*inversion.timesteps(steps, SKIP), 0)
     nobody = torch.zeros_like(who)
-    blank, empty, own = (
-        network.condition(text, face) for text, face in ((None, nobody), ("", nobody), ("", who))
-    )
+    blank, empty, own = (network.condition(text, face) for text, face in ((None, nobody), ("", nobody), ("", who)))
 
     def guided(x: torch.Tensor, t: int, high: object) -> torch.Tensor:
         low_eps, high_eps = network.predict([Row(x, t, blank), Row(x, t, high)])  # type: ignore[arg-type]

@@ -37,9 +37,7 @@ class TanhNetwork:
 
     def __init__(self, size: int, *, dtype: type = np.float32, same: Sequence[Hashable] = ()) -> None:
         self.same = same
-        self.mixing: Floats = (
-            np.random.default_rng(0).standard_normal((size, size)) / math.sqrt(size)
-        ).astype(dtype)
+        self.mixing: Floats = (np.random.default_rng(0).standard_normal((size, size)) / math.sqrt(size)).astype(dtype)
         self.calls: list[int] = []
 
     def __call__(self, rows: Sequence[Row[Any]]) -> list[Floats]:
@@ -104,9 +102,7 @@ def test_timesteps_fall_strictly_and_truncate_a_linspace(skip: float, data: st.D
     assert all(s > p for s, p in pairwise(found))
 
 
-@pytest.mark.parametrize(
-    ("steps", "skip", "most"), [(100, 0.9, 99), (50, 0.95, 49), (100, 0.95, 49), (1000, 0.0, 999)]
-)
+@pytest.mark.parametrize(("steps", "skip", "most"), [(100, 0.9, 99), (50, 0.95, 49), (100, 0.95, 49), (1000, 0.0, 999)])
 def test_too_many_steps_name_the_number_that_fits(steps: int, skip: float, most: int) -> None:
     with pytest.raises(ScheduleError, match=rf"steps is {steps}: lower it to at most {most}\b"):
         timesteps(steps, skip)
@@ -249,9 +245,7 @@ def two_passes(
 @pytest.mark.parametrize("w", [-10.0, 0.5, 2.0])
 @pytest.mark.parametrize("order", [1, 2])
 @pytest.mark.parametrize("attribute", [None, "an old man"])
-def test_equals_the_published_two_passes(
-    steps: int, skip: float, w: float, order: int, attribute: str | None
-) -> None:
+def test_equals_the_published_two_passes(steps: int, skip: float, w: float, order: int, attribute: str | None) -> None:
     x0, noise = problem((4, 8), steps, np.float64)
     network = TanhNetwork(8, dtype=np.float64)
     expected = two_passes(x0, noise, skip, w, order, network.eps, attribute or "blank")
@@ -267,10 +261,7 @@ def test_first_order_is_the_ddpm_posterior(s: int, p: int) -> None:
     abar_s, abar_p = STABLE_DIFFUSION.abar[s], STABLE_DIFFUSION.abar[p]
     alpha = abar_s / abar_p
     x, m = 0.8, -0.3
-    expected = (
-        math.sqrt(abar_p) * (1 - alpha) / (1 - abar_s) * m
-        + math.sqrt(alpha) * (1 - abar_p) / (1 - abar_s) * x
-    )
+    expected = math.sqrt(abar_p) * (1 - alpha) / (1 - abar_s) * m + math.sqrt(alpha) * (1 - abar_p) / (1 - abar_s) * x
     assert posterior_mean(STABLE_DIFFUSION, x, p, (s, m)) == pytest.approx(expected, rel=1e-12)
 
 
@@ -282,9 +273,7 @@ def test_other_schedules_reconstruct_and_differ() -> None:
     null, own = (coupled(-5.0, null="null", identity=i) for i in ("null", "identity"))
     grid = timesteps(20, 0.5, length=100)
     same, other = (
-        regenerate(
-            x0, noise=noise, timesteps=grid, predict=TanhNetwork(8), **fields._asdict(), schedule=cosine
-        )
+        regenerate(x0, noise=noise, timesteps=grid, predict=TanhNetwork(8), **fields._asdict(), schedule=cosine)
         for fields in (null, own)
     )
     np.testing.assert_allclose(same, x0, rtol=0, atol=1e-6)
@@ -351,10 +340,7 @@ def test_stronger_guidance_leads_further_from_the_identity(skip: float, seed: in
 
 def test_the_opposite_identity_leads_away_and_a_surrogate_leads_to_it() -> None:
     noise = np.random.default_rng(0).standard_normal(30).tolist()
-    results = [
-        run(1.4, noise, gaussian(PEOPLE), nullface(g, null="null", opposite="not me"))
-        for g in (0.0, 0.5, 1.0)
-    ]
+    results = [run(1.4, noise, gaussian(PEOPLE), nullface(g, null="null", opposite="not me")) for g in (0.0, 0.5, 1.0)]
     assert results == sorted(results, reverse=True)
     away = coupled(-0.2, null="null", identity="me")
     gaps = [
@@ -373,9 +359,7 @@ def test_kept_elements_return_exactly_and_the_others_move(keep_from: int, invers
     x0, noise = problem((4, 8, 8), 12)
     keep = np.zeros((8, 8), np.float32)
     keep[2:5, 1:6] = 1.0
-    result = run(
-        x0, noise, TanhNetwork(8), ID, keep=keep, keep_from=keep_from, inversion_batch=inversion_batch
-    )
+    result = run(x0, noise, TanhNetwork(8), ID, keep=keep, keep_from=keep_from, inversion_batch=inversion_batch)
     kept = np.broadcast_to(keep == 1.0, x0.shape)
     np.testing.assert_array_equal(result[kept], x0[kept])
     assert (result[~kept] != x0[~kept]).mean() > 0.99

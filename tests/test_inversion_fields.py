@@ -37,9 +37,7 @@ def test_fields_merge_to_the_weights_of_their_formulas(field: Field[str], weight
 @pytest.mark.parametrize("blank", [None, "blank"])
 @pytest.mark.parametrize("attribute", [None, "old"])
 @pytest.mark.parametrize("w", [-10.0, -0.3, 1.0, 2.7])
-def test_decoupled_strengths_contain_the_coupled_ones(
-    w: float, blank: str | None, attribute: str | None
-) -> None:
+def test_decoupled_strengths_contain_the_coupled_ones(w: float, blank: str | None, attribute: str | None) -> None:
     conditions = {"null": "null", "identity": "id", "blank": blank, "attribute": attribute}
     one, other = coupled(w, **conditions), decoupled(w, g_id=-w, g_attr=1.0 - w, **conditions)
     assert one.inversion == other.inversion

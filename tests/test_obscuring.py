@@ -55,9 +55,7 @@ def test_a_face_at_the_border_is_hidden(kind: Fallback, corner: tuple[int, int],
         astronaut.face.keypoints,
         astronaut.face.score,
     )
-    changed = (
-        paste(astronaut.image_rgb, obscure(astronaut.image_rgb, face, kind=kind)) != astronaut.image_rgb
-    ).any(2)
+    changed = (paste(astronaut.image_rgb, obscure(astronaut.image_rgb, face, kind=kind)) != astronaut.image_rgb).any(2)
     inside = in_ellipse(astronaut.image_rgb, face, -2)
     assert changed[inside].mean() > 0.5
     assert not changed[~in_ellipse(astronaut.image_rgb, face, 2)].any()

@@ -142,6 +142,6 @@ def test_the_published_schema_has_every_field() -> None:
 
 
 def properties(schema: dict[str, Any]) -> dict[str, list[str]]:
-    return {
-        name: list(part["properties"]) for name, part in schema["$defs"].items() if "properties" in part
-    } | {"": list(schema["properties"])}
+    return {name: list(part["properties"]) for name, part in schema["$defs"].items() if "properties" in part} | {
+        "": list(schema["properties"])
+    }

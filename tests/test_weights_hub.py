@@ -143,9 +143,7 @@ def test_offline_says_what_to_run_and_where(tiny: TinyHub, monkeypatch: pytest.M
 
 def test_without_the_client(tiny: TinyHub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub, "find_spec", lambda name: None)
-    with pytest.raises(
-        WeightsError, match=r"^tiny/adapter is fetched with .*; run `pip install huggingface-hub`\.$"
-    ):
+    with pytest.raises(WeightsError, match=r"^tiny/adapter is fetched with .*; run `pip install huggingface-hub`\.$"):
         weights.path("adapter")
 
 

@@ -52,9 +52,7 @@ class TinyHub:
         files = (path for path in self.cache.rglob("*") if path.is_file() and path.name != ".hub.lock")
         return {str(path.relative_to(self.cache)) for path in files}
 
-    def hf_hub_download(
-        self, repo: str, name: str, *, revision: str, local_dir: Path, tqdm_class: type
-    ) -> str:
+    def hf_hub_download(self, repo: str, name: str, *, revision: str, local_dir: Path, tqdm_class: type) -> str:
         target = Path(local_dir) / name
         if target.exists():
             return str(target)
@@ -73,9 +71,7 @@ class TinyHub:
         sha = revision or next((self.remote / repo).iterdir()).name
         files = [path for path in (self.remote / repo / sha).rglob("*") if path.is_file()]
         siblings = [
-            SimpleNamespace(
-                rfilename=str(path.relative_to(self.remote / repo / sha)), size=path.stat().st_size
-            )
+            SimpleNamespace(rfilename=str(path.relative_to(self.remote / repo / sha)), size=path.stat().st_size)
             for path in files
         ]
         return SimpleNamespace(sha=sha, siblings=siblings, card_data=SimpleNamespace(license="tiny-licence"))

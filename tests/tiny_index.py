@@ -101,8 +101,7 @@ def make_tiny_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TinyInde
 
 def _table(folder: Path) -> tuple[WeightFile, ...]:
     files = {
-        kind: {path: content for of, path, content in CONTENTS.values() if of == kind}
-        for kind in ("wheel", "source")
+        kind: {path: content for of, path, content in CONTENTS.values() if of == kind} for kind in ("wheel", "source")
     }
     others = {"../../escaped.txt": b"out", "tinywheel/other.onnx": b"other"}
     wheel, source = write_wheel(folder, {**files["wheel"], **others}), write_source(folder, files["source"])

@@ -227,11 +227,7 @@ class Anonymizer:
                 reason = "Replaced; no recogniser matches it."
                 work.settle(_result(work, "anonymized", reason, check), rendering)
             elif last:
-                why = (
-                    "A recogniser still matched the result"
-                    if check.matches
-                    else "No believable face came out"
-                )
+                why = "A recogniser still matched the result" if check.matches else "No believable face came out"
                 self._obscure(work, f"{why} after every try.")
             else:
                 work.rung += 1
@@ -291,9 +287,7 @@ def _hide(work: FaceAtWork, reason: str) -> None:
 def _verifier(detector: YuNetDetector, guide: Recogniser) -> Verifier:
     """SFace and dlib's ResNet judge; whichever of them guides the engine is known to have done so."""
     sface = guide if guide.name == "sface" else SFace()
-    return Verifier(
-        detector, [(sface, "guide" if sface is guide else "verifier"), (DlibResNet(), "verifier")]
-    )
+    return Verifier(detector, [(sface, "guide" if sface is guide else "verifier"), (DlibResNet(), "verifier")])
 
 
 def _settings(settings: Settings | None, options: dict[str, Any]) -> Settings:

@@ -94,9 +94,7 @@ def timesteps(steps: int, skip: float, *, length: int = 1000) -> tuple[int, ...]
     if start < 1:
         raise ScheduleError(f"A skip of {skip} leaves no timestep: lower skip to at most {1 - 2 / length:g}.")
     if steps > start:
-        raise ScheduleError(
-            f"At skip {skip}, steps is {steps}: lower it to at most {int(start)}, or lower skip."
-        )
+        raise ScheduleError(f"At skip {skip}, steps is {steps}: lower it to at most {int(start)}, or lower skip.")
     if steps == 1:
         return (int(start),)
     stride = (1.0 - start) / (steps - 1)
@@ -129,9 +127,7 @@ def pushed(field: Field[C], strength: float, *, to: C, off: C) -> Field[C]:
     return merged((*field, (strength, to), (-strength, off)))
 
 
-def coupled(
-    w: float, *, null: C, identity: C, blank: C | None = None, attribute: C | None = None
-) -> Fields[C]:
+def coupled(w: float, *, null: C, identity: C, blank: C | None = None, attribute: C | None = None) -> Fields[C]:
     """The paper's guidance: at w < 0 away from the identity, and toward the attribute at 1 - w.
 
         inversion  = (1-w) eps(blank)              + w eps(null)

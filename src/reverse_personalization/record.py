@@ -205,8 +205,7 @@ def image_record(
         repeatable=settings.seed is not None,
         settings=SettingsRecord.of(settings),
         models=tuple(
-            ModelRecord(name=card.name, file=card.file, sha256=card.sha256, licence=card.licence)
-            for card in models
+            ModelRecord(name=card.name, file=card.file, sha256=card.sha256, licence=card.licence) for card in models
         ),
         faces=tuple(_face(index, face) for index, face in enumerate(result.faces)),
         notes=tuple(notes),

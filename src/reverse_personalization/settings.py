@@ -20,7 +20,7 @@ DType = Literal["auto", "float32", "float16", "bfloat16"]
 
 # What an engine, its quality and the method choose where the user does not; later ones go before earlier.
 _ENGINE: Final[dict[str, dict[str, float]]] = {
-    "compact": {"guidance": -4.0, "surrogate": 1.0, "skip": 0.3},
+    "compact": {"guidance": -5.0, "surrogate": 1.0, "skip": 0.3},
     "sdxl": {"guidance": -10.0, "surrogate": 0.0, "skip": 0.7},
 }
 _QUALITY: Final[dict[tuple[str, str], dict[str, int]]] = {
@@ -48,7 +48,7 @@ class Settings(BaseModel):
     """reverse: negative guidance on the own identity; nullface: positive guidance on its opposite."""
     quality: Quality = "standard"
     """How many steps and tries; paper is 100 steps."""
-    guidance: float = Field(-4.0, ge=-100, le=100, allow_inf_nan=False)
+    guidance: float = Field(-5.0, ge=-100, le=100, allow_inf_nan=False)
     """Guidance on the face's own identity; negative moves away from it (paper: -5 to -20)."""
     surrogate: float = Field(1.0, ge=0, le=100, allow_inf_nan=False)
     """Guidance toward a random stranger, drawn per face from the run's key; 1 is all the way (compact)."""

@@ -10,7 +10,7 @@ from bench_people import ColourDetector, ColourRecogniser, make_people
 
 from reverse_personalization import weights
 from reverse_personalization.bench.calibration import calibrate
-from reverse_personalization.bench.datasets import Person, folder_per_person
+from reverse_personalization.bench.datasets import Person, load_people
 from reverse_personalization.bench.embedding import embed_photos, middlemost
 from reverse_personalization.errors import InputError
 from reverse_personalization.faces.face import Face
@@ -53,18 +53,16 @@ def test_folders_are_people(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("no person")
     (tmp_path / "empty").mkdir()
     (tmp_path / "person-000" / "notes.txt").write_text("no photo")
-    assert folder_per_person(tmp_path) == made
+    assert load_people(tmp_path) == made
 
 
-@pytest.mark.parametrize("layout", ["missing", "empty", "flat"])
+@pytest.mark.parametrize("layout", ["missing", "empty"])
 def test_other_layouts_are_refused(layout: str, tmp_path: Path) -> None:
     root = tmp_path / layout
     if layout != "missing":
         root.mkdir()
-    if layout == "flat":
-        (root / "a.png").write_bytes(b"")
     with pytest.raises(InputError, match=layout):
-        folder_per_person(root)
+        load_people(root)
 
 
 def test_the_subject_is_the_middlemost_face() -> None:

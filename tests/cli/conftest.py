@@ -32,9 +32,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def revpers(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., Ran]:
+def revpers(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
     """`revpers` in this process, with the fake anonymizer."""
     monkeypatch.setattr("reverse_personalization.anonymizer.Anonymizer", fake_anonymizer.FakeAnonymizer)
     monkeypatch.setattr(fake_anonymizer.FakeAnonymizer, "made", 0)

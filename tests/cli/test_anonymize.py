@@ -139,9 +139,7 @@ def test_accepted_guidance(revpers: Revpers, photos: Photos, options: list[str])
     assert revpers("anonymize", "a.png", "-o", "new.png", *options).code == 0
 
 
-def test_every_setting_has_an_option(
-    capsys: pytest.CaptureFixture[str], revpers: Revpers, photos: Photos
-) -> None:
+def test_every_setting_has_an_option(capsys: pytest.CaptureFixture[str], revpers: Revpers, photos: Photos) -> None:
     photos("a.png")
     values: dict[str, object] = {
         "engine": "sdxl",
@@ -178,9 +176,7 @@ def test_every_setting_has_an_option(
     assert record["settings"] == values | {"mark": False, "compile": True}
 
 
-def test_a_record_that_cannot_be_written_takes_its_photo_along(
-    revpers: Revpers, photos: Photos, files: Files
-) -> None:
+def test_a_record_that_cannot_be_written_takes_its_photo_along(revpers: Revpers, photos: Photos, files: Files) -> None:
     photos("in/a.png", "in/b.png")
     Path("new/a.png.json").mkdir(parents=True)
     ran = revpers("anonymize", "in", "-r", "-o", "new", "--force")
@@ -198,9 +194,7 @@ def limited(size: int) -> Callable[[], None]:
     [(20_000, ["a.png", "large.png", "z.png"], ["a.png", "z.png"]), (500, ["flat.png"], [])],
     ids=["photo too large", "record too large"],
 )
-def test_a_full_disk(
-    spawn: Spawn, photos: Photos, files: Files, limit: int, names: list[str], done: list[str]
-) -> None:
+def test_a_full_disk(spawn: Spawn, photos: Photos, files: Files, limit: int, names: list[str], done: list[str]) -> None:
     photos(*(f"in/{name}" for name in names))
     if "large.png" in names:
         Image.fromarray(picture(200, 200)).save("in/large.png")
@@ -234,9 +228,7 @@ def test_a_folder_that_is_not_writable(spawn: Spawn, photos: Photos, files: File
     assert files() == {"a.png"}
 
 
-@pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
-)
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_interrupted_in_the_middle_of_a_folder(
     spawn: Spawn, photos: Photos, files: Files, number: signal.Signals, code: int
 ) -> None:

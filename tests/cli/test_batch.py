@@ -288,9 +288,7 @@ def test_a_contact_sheet_needs_faces(revpers: Revpers, photos: Photos, files: Fi
     assert files() == {"noface.png"}
 
 
-def test_a_face_that_met_an_error_shows_in_the_exit_code(
-    revpers: Revpers, photos: Photos, files: Files
-) -> None:
+def test_a_face_that_met_an_error_shows_in_the_exit_code(revpers: Revpers, photos: Photos, files: Files) -> None:
     photos("in/engine.png", "in/noface.png")
     ran = revpers("anonymize", "in", "-r", "-o", "new")
     assert ran.code == 7

@@ -28,9 +28,7 @@ HEAVY = (
 
 @pytest.mark.parametrize("argument", ["--help", "--version", "-h"])
 def test_nothing_heavy_is_imported_for(argument: str) -> None:
-    code = (
-        f"import sys; from reverse_personalization.cli import main; main([{argument!r}]); print(*sys.modules)"
-    )
+    code = f"import sys; from reverse_personalization.cli import main; main([{argument!r}]); print(*sys.modules)"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = ran.stdout.splitlines()[-1].split()
     assert not set(HEAVY) & set(loaded)
@@ -47,9 +45,7 @@ def test_help_lists_every_command_on_one_line(capsys: pytest.CaptureFixture[str]
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_has_an_app_and_the_help_that_is_listed(
-    name: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_every_command_has_an_app_and_the_help_that_is_listed(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert find_spec(f"reverse_personalization.cli.{name}"), f"cli/{name}.py is missing"
     module = __import__(f"reverse_personalization.cli.{name}", fromlist=["app"])
     assert isinstance(module.app, typer.Typer)
@@ -79,9 +75,7 @@ def test_the_module_runs() -> None:
         (("anonymize", "a.png", "-o", "b.png", "--steps", "x"), "--steps", "Try 'revpers anonymize --help'."),
     ],
 )
-def test_wrong_usage(
-    arguments: tuple[str, ...], sentence: str, hint: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_wrong_usage(arguments: tuple[str, ...], sentence: str, hint: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 2
     err = capsys.readouterr().err
     assert sentence in err

@@ -191,9 +191,7 @@ def test_convert_hands_over_to_the_adapter(
         ("none/out.safetensors", 5, "its folder does not exist"),
     ],
 )
-def test_convert_looks_first_where_it_writes(
-    revpers: Revpers, folder: Path, out: str, code: int, message: str
-) -> None:
+def test_convert_looks_first_where_it_writes(revpers: Revpers, folder: Path, out: str, code: int, message: str) -> None:
     Path("there.safetensors").touch()
     ran = revpers("models", "convert", "in.bin", out)
     assert (ran.code, message in ran.err) == (code, True)

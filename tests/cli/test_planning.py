@@ -38,9 +38,7 @@ def sentences(plan: Plan) -> list[str]:
         (["Ü ñ.png"], "new", [("Ü ñ.png", "new/Ü ñ.png")]),
     ],
 )
-def test_outputs(
-    photos: Callable[..., None], inputs: list[str], output: str, expected: list[tuple[str, str]]
-) -> None:
+def test_outputs(photos: Callable[..., None], inputs: list[str], output: str, expected: list[tuple[str, str]]) -> None:
     photos("a.png", "in/b.jpg", "in/deep/c d.png", "in/.hidden/x.png", "photo[1].png", "g.gif", "Ü ñ.png")
     photos("in/.x.png")
     Path("in/notes.txt").write_text("not a photo")

@@ -30,9 +30,7 @@ NO_FACE = Outcome(
     Status.NO_FACE,
     failure=Failure("NoFaceError", "in/c.png: no face was found.", 3),
 )
-FAILED = Outcome(
-    "x\n.png", None, Status.FAILED, failure=Failure("UnreadableImageError", "x\n.png: is empty.", 4)
-)
+FAILED = Outcome("x\n.png", None, Status.FAILED, failure=Failure("UnreadableImageError", "x\n.png: is empty.", 4))
 SUMMARY = Summary((DONE, SKIPPED, NO_FACE, FAILED), 6, 2.34567, ("sheet.png: shows less.",), signal=2)
 EVENTS: tuple[Event, ...] = (
     Started(6),
@@ -139,9 +137,7 @@ def test_every_event_is_documented() -> None:
 
 def test_the_bar_counts_photos_and_faces() -> None:
     console = Console(file=io.StringIO(), force_terminal=True, width=100)
-    column = TextColumn(
-        "{task.completed}/{task.total} {task.fields[faces]} {task.fields[file]}", markup=False
-    )
+    column = TextColumn("{task.completed}/{task.total} {task.fields[faces]} {task.fields[file]}", markup=False)
     bar = Bar(Progress(column, console=console))
     shown = []
     for event in EVENTS:

@@ -42,9 +42,7 @@ def test_memory_is_bounded(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("box", [(-50.0, -50.0, 20.0, 20.0), (70.0, 10.0, 3.0, 3.0)])
-def test_faces_outside_the_picture_are_left_out(
-    tmp_path: Path, box: tuple[float, float, float, float]
-) -> None:
+def test_faces_outside_the_picture_are_left_out(tmp_path: Path, box: tuple[float, float, float, float]) -> None:
     sheet = SheetCollector(tmp_path / "sheet.png")
     sheet.add("a.png", result(box))
     assert not sheet.entries

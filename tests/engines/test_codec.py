@@ -38,9 +38,7 @@ def test_unchanged_codes_change_nothing(portrait: Any, compact_engine: CompactEn
     np.testing.assert_array_equal(rendering.image_rgb, portrait.image_rgb[rendering.rows, rendering.columns])
 
 
-def test_decoding_is_linear_but_for_the_detail(
-    portrait: Any, compact_engine: CompactEngine, codec: FaceCodec
-) -> None:
+def test_decoding_is_linear_but_for_the_detail(portrait: Any, compact_engine: CompactEngine, codec: FaceCodec) -> None:
     encoding = compact_engine.encode(portrait.image_rgb, portrait.face).context.encoding
     encoding = replace(encoding, detail=np.zeros_like(encoding.detail))
     one, other = np.random.default_rng(0).standard_normal((2, codec.dimensions), np.float32)
@@ -49,16 +47,13 @@ def test_decoding_is_linear_but_for_the_detail(
         np.testing.assert_allclose(a + b, both, atol=1e-3 * np.abs(both).max() + 1e-5)
 
 
-def test_the_sources_detail_fades_as_codes_move(
-    portrait: Any, compact_engine: CompactEngine, codec: FaceCodec
-) -> None:
+def test_the_sources_detail_fades_as_codes_move(portrait: Any, compact_engine: CompactEngine, codec: FaceCodec) -> None:
     encoding = compact_engine.encode(portrait.image_rgb, portrait.face).context.encoding
     direction = np.random.default_rng(0).standard_normal(codec.dimensions, np.float32)
     lost = []
     for distance in (0.1, 0.5, 2.0):
         there, back = (
-            codec.decode_difference(encoding, encoding.codes + sign * distance * direction)[0]
-            for sign in (1, -1)
+            codec.decode_difference(encoding, encoding.codes + sign * distance * direction)[0] for sign in (1, -1)
         )
         # What the codes say is odd in the change; what is left over is the detail that went.
         gone = -(there + back) / 2
@@ -130,7 +125,5 @@ def test_tone_is_divided_out() -> None:
     luma = np.array([0.299, 0.587, 0.114], np.float32)
     planes = moved @ luma
     chroma = moved[..., [2, 0]] - planes[..., None] - tone.chroma
-    change = np.stack(
-        [(planes - (texture @ luma).mean()) / tone.contrast, *np.moveaxis(chroma / tone.luma, 2, 0)], 2
-    )
+    change = np.stack([(planes - (texture @ luma).mean()) / tone.contrast, *np.moveaxis(chroma / tone.luma, 2, 0)], 2)
     np.testing.assert_allclose(denormalise(change - plain, tone), moved - texture, atol=1e-4)

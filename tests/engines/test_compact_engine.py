@@ -40,9 +40,7 @@ def told(engine: CompactEngine, encoded: Any, embedding: Any, *label: Any, key: 
     return engine.conditions([encoded], [embedding], KeyedNoise(key), [label or (0,)])
 
 
-def test_the_null_identity_everywhere_returns_the_picture(
-    portrait: Any, compact_engine: CompactEngine
-) -> None:
+def test_the_null_identity_everywhere_returns_the_picture(portrait: Any, compact_engine: CompactEngine) -> None:
     encoded = compact_engine.encode(portrait.image_rgb, portrait.face)
     fields = inversion.coupled(-8.0, null=NULL, identity=NULL)
     x = regenerate(compact_engine, encoded, fields, KeyedNoise(1))
@@ -91,20 +89,14 @@ def test_kept_parts_do_not_change_by_a_bit(portrait: Any, compact_engine: Compac
 
 
 @pytest.mark.parametrize("shift", [(150, 150), (-150, 280)])
-def test_what_is_no_face_is_refused(
-    shift: tuple[int, int], astronaut: Any, compact_engine: CompactEngine
-) -> None:
+def test_what_is_no_face_is_refused(shift: tuple[int, int], astronaut: Any, compact_engine: CompactEngine) -> None:
     x, y, w, h = astronaut.face.box
-    elsewhere = Face(
-        (x + shift[0], y + shift[1], w, h), astronaut.face.keypoints + np.array(shift, np.float32), 0.9
-    )
+    elsewhere = Face((x + shift[0], y + shift[1], w, h), astronaut.face.keypoints + np.array(shift, np.float32), 0.9)
     with pytest.raises(EngineError, match="mesh"):
         compact_engine.encode(astronaut.image_rgb, elsewhere)
 
 
-def test_a_batch_predicts_what_single_rows_do(
-    astronaut: Any, compact_engine: CompactEngine, sface: SFace
-) -> None:
+def test_a_batch_predicts_what_single_rows_do(astronaut: Any, compact_engine: CompactEngine, sface: SFace) -> None:
     encoded = compact_engine.encode(astronaut.image_rgb, astronaut.face)
     known = told(compact_engine, encoded, sface.embed(astronaut.image_rgb, astronaut.face))
     x = compact_engine.stack([encoded.x0])
@@ -143,9 +135,7 @@ def test_negative_guidance_leads_away_from_the_embedding(
     assert similarities[2] < 0.5
 
 
-def test_strangers_hang_on_key_and_labels(
-    astronaut: Any, compact_engine: CompactEngine, sface: SFace
-) -> None:
+def test_strangers_hang_on_key_and_labels(astronaut: Any, compact_engine: CompactEngine, sface: SFace) -> None:
     encoded = compact_engine.encode(astronaut.image_rgb, astronaut.face)
     own = sface.embed(astronaut.image_rgb, astronaut.face)
 
@@ -158,13 +148,10 @@ def test_strangers_hang_on_key_and_labels(
         assert np.abs(first - other).mean() > 0.1
 
 
-def test_noise_is_standard_normal_and_its_own_for_each_label(
-    astronaut: Any, compact_engine: CompactEngine
-) -> None:
+def test_noise_is_standard_normal_and_its_own_for_each_label(astronaut: Any, compact_engine: CompactEngine) -> None:
     encoded = compact_engine.encode(astronaut.image_rgb, astronaut.face)
     noise, again, other = (
-        np.asarray(compact_engine.noise([encoded], 40, KeyedNoise(1), [(label,)]))[:, 0]
-        for label in ("a", "a", "b")
+        np.asarray(compact_engine.noise([encoded], 40, KeyedNoise(1), [(label,)]))[:, 0] for label in ("a", "a", "b")
     )
     assert noise.shape == (40, len(encoded.x0))
     assert noise.dtype == np.float32

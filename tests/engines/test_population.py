@@ -60,9 +60,7 @@ def test_of_several_strangers_the_least_alike_is_drawn(population: Population) -
     ]
     any_of_them = (
         own
-        + TEMPERATURE
-        * np.random.default_rng(9).standard_normal((CANDIDATES, D))
-        @ (population._tensors["embedding"])
+        + TEMPERATURE * np.random.default_rng(9).standard_normal((CANDIDATES, D)) @ (population._tensors["embedding"])
     )
     assert max(predicted) < np.median(any_of_them @ own)
 

@@ -56,9 +56,7 @@ def test_turned_faces_are_found_where_they_lie(
     assert np.abs(found[0].keypoints - expected).max() < 0.12 * astronaut.face.size
 
 
-def test_a_tiny_face_in_a_large_picture_is_found(
-    astronaut: Any, detector: YuNetDetector, overlap: Overlap
-) -> None:
+def test_a_tiny_face_in_a_large_picture_is_found(astronaut: Any, detector: YuNetDetector, overlap: Overlap) -> None:
     scale = 18 / astronaut.face.size
     small = cv2.resize(astronaut.image_rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     canvas = np.full((1200, 1600, 3), 120, np.uint8)

@@ -27,9 +27,7 @@ def test_a_part_is_covered_and_little_else(name: str, portrait: Any, mesher: Fac
 def test_parts_add_up_and_none_is_nothing(portrait: Any, mesher: FaceMesher) -> None:
     points = mesher.mesh(portrait.image_rgb, portrait.face).points
     size = portrait.image_rgb.shape[:2]
-    both, eyes, mouth = (
-        region_mask(names, points, size) for names in (["eyes", "mouth"], ["eyes"], ["mouth"])
-    )
+    both, eyes, mouth = (region_mask(names, points, size) for names in (["eyes", "mouth"], ["eyes"], ["mouth"]))
     np.testing.assert_array_equal(both, np.maximum(eyes, mouth))
     assert not region_mask([], points, size).any()
 

@@ -71,9 +71,7 @@ def test_a_face_is_embedded_from_its_aligned_crop(file: Path, astronaut: Any) ->
     assert recogniser.similarity(embedding, -embedding).item() == pytest.approx(-1, abs=1e-5)
 
 
-def test_the_tables_file_is_the_default(
-    file: Path, monkeypatch: pytest.MonkeyPatch, projection: FloatArray
-) -> None:
+def test_the_tables_file_is_the_default(file: Path, monkeypatch: pytest.MonkeyPatch, projection: FloatArray) -> None:
     monkeypatch.setattr(weights, "path", lambda name: {"arcface": file}[name])
     grey = np.full((112, 112, 3), 255, np.uint8)
     np.testing.assert_allclose(ArcFace().embed_crop(grey), projection.sum(0), atol=1e-4)
@@ -98,9 +96,7 @@ def test_it_guides_and_has_no_threshold_to_verify_with() -> None:
 @pytest.mark.parametrize(("size", "length"), [(224, 512), (112, 128)])
 def test_another_network_is_refused(tmp_path: Path, size: int, length: int) -> None:
     write_network(tmp_path / "other.onnx", np.ones((3, length), np.float32), size)
-    with pytest.raises(
-        WeightsError, match=rf"^other.onnx: takes .*{size}, {size}\]\] and gives \[\[{length}\]\]"
-    ):
+    with pytest.raises(WeightsError, match=rf"^other.onnx: takes .*{size}, {size}\]\] and gives \[\[{length}\]\]"):
         ArcFace(tmp_path / "other.onnx")
 
 

@@ -74,9 +74,7 @@ def test_a_solid_face_does_not_match(portrait: Any, verifier: Verifier) -> None:
     assert all(s.after <= s.threshold < s.before for s in check.similarities)
 
 
-def test_another_person_in_the_same_place_does_not_match(
-    astronaut: Any, hopper: Any, verifier: Verifier
-) -> None:
+def test_another_person_in_the_same_place_does_not_match(astronaut: Any, hopper: Any, verifier: Verifier) -> None:
     source = verifier.source(astronaut.image_rgb, astronaut.face)
     other = verifier.source(hopper.image_rgb, hopper.face)
     moved = type(source)(hopper.face, source.embeddings, source.before)

@@ -88,9 +88,7 @@ UNSUPPORTED: dict[str, tuple[Callable[[], bytes], str]] = {
     "preview of a raw file": (lambda: samples.encoded(RGB, "TIFF", tiffinfo={254: 1}), "camera raw"),
     "12-bit TIFF": (twelve_bit_tiff, "12 bits per channel"),
     "16-bit TIFF in planes": (
-        lambda: samples.tiff(
-            samples.deep(RGB).transpose(2, 0, 1), photometric="rgb", planarconfig="separate"
-        ),
+        lambda: samples.tiff(samples.deep(RGB).transpose(2, 0, 1), photometric="rgb", planarconfig="separate"),
         "separate planes",
     ),
     "16-bit TIFF, premultiplied": (
@@ -135,9 +133,7 @@ def test_refused_by_name(kind: str) -> None:
 
 def test_heic_without_its_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(formats, "heif_available", lambda: False)
-    with pytest.raises(
-        UnsupportedImageError, match=r"pip install 'reverse-personalization\[heic\]'"
-    ) as caught:
+    with pytest.raises(UnsupportedImageError, match=r"pip install 'reverse-personalization\[heic\]'") as caught:
         read_photo(HEIC_HEAD, max_pixels=LIMIT)
     assert one_sentence(caught.value)
 
@@ -185,9 +181,7 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
 
 def test_size_is_checked_before_decoding() -> None:
     """Decoding the file, which is nearly empty, would make it an unreadable one."""
-    with pytest.raises(
-        ImageTooLargeError, match=r"20000 x 20000 = 400,000,000 pixels.*100,000,000"
-    ) as caught:
+    with pytest.raises(ImageTooLargeError, match=r"20000 x 20000 = 400,000,000 pixels.*100,000,000") as caught:
         read_photo(samples.giant_png(20_000, 20_000), max_pixels=100_000_000)
     assert one_sentence(caught.value)
 

@@ -32,9 +32,7 @@ SOURCES: dict[str, Callable[[], bytes]] = {
     "png": lambda: samples.encoded(
         RGB, "PNG", exif=samples.telling_exif(), pnginfo=samples.telling_png_text(), dpi=(300, 300)
     ),
-    "webp": lambda: samples.encoded(
-        RGB, "WEBP", exif=samples.telling_exif(), xmp=samples.telling_xmp(), lossless=True
-    ),
+    "webp": lambda: samples.encoded(RGB, "WEBP", exif=samples.telling_exif(), xmp=samples.telling_xmp(), lossless=True),
     "avif": lambda: samples.encoded(RGB, "AVIF", exif=samples.telling_exif(), xmp=samples.telling_xmp()),
     "tiff": lambda: samples.encoded(
         RGB,

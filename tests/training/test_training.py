@@ -75,9 +75,7 @@ def test_the_population_finds_what_is_in_the_data() -> None:
     null = (codes[untouched, 10:20] ** 2).mean()
     assert ((expected - codes[untouched])[:, 10:20] ** 2).mean() < 0.6 * null
     assert not expected[:, :2].any()
-    told = np.array(
-        [population.attributes(c, e) for c, e in zip(codes[untouched], embeddings[untouched], strict=True)]
-    )
+    told = np.array([population.attributes(c, e) for c, e in zip(codes[untouched], embeddings[untouched], strict=True)])
     assert np.corrcoef(told[:, NAMES.index("age")], codes[untouched, 6])[0, 1] > 0.9
     assert np.corrcoef(told[:, NAMES.index("woman")], codes[untouched, 5])[0, 1] > 0.6
     # Attributes of which nothing is known steer nothing.

@@ -74,9 +74,7 @@ def _fit(
             f"{false_match_rate:g}; give more people or a higher rate."
         )
     value = float(np.quantile(impostors, 1 - false_match_rate))
-    genuine = np.array(
-        [recogniser.similarity(a, b).item() for a, b in zip(first[list(several)], second, strict=True)]
-    )
+    genuine = np.array([recogniser.similarity(a, b).item() for a, b in zip(first[list(several)], second, strict=True)])
     genuine = genuine[~np.isnan(genuine)]
     return Threshold(
         recogniser=recogniser.name,

@@ -59,12 +59,8 @@ def _setting(name: str, *, panel: str, default: str | bool = True) -> Any:
 
 @app.command()
 def anonymize(  # noqa: PLR0913, PLR0917
-    inputs: Annotated[
-        list[str], typer.Argument(metavar="INPUT", help="Photos, folders (with -r), globs in quotes.")
-    ],
-    output: Annotated[
-        str, _option("--output", "-o", panel=_FILES, text="A file for one photo, else a folder.")
-    ],
+    inputs: Annotated[list[str], typer.Argument(metavar="INPUT", help="Photos, folders (with -r), globs in quotes.")],
+    output: Annotated[str, _option("--output", "-o", panel=_FILES, text="A file for one photo, else a folder.")],
     recursive: Annotated[
         bool, _option("--recursive", "-r", panel=_FILES, text="Enter folders; the output mirrors them.")
     ] = False,
@@ -113,12 +109,8 @@ def anonymize(  # noqa: PLR0913, PLR0917
     steps: Annotated[int | None, _setting("steps", panel=_METHOD, default=_ENGINES)] = None,
     skip: Annotated[float | None, _setting("skip", panel=_METHOD, default=_ENGINES)] = None,
     attributes: Annotated[str | None, _setting("attributes", panel=_METHOD)] = None,
-    identity_strength: Annotated[
-        float | None, _setting("identity_strength", panel=_METHOD, default=_ENGINES)
-    ] = None,
-    attribute_strength: Annotated[
-        float | None, _setting("attribute_strength", panel=_METHOD, default=_ENGINES)
-    ] = None,
+    identity_strength: Annotated[float | None, _setting("identity_strength", panel=_METHOD, default=_ENGINES)] = None,
+    attribute_strength: Annotated[float | None, _setting("attribute_strength", panel=_METHOD, default=_ENGINES)] = None,
     keep: Annotated[str, _option("--keep", panel=_METHOD, text=_KEEP)] = "",
     seed: Annotated[int | None, _setting("seed", panel=_METHOD)] = None,
     allow_non_anonymizing: Annotated[

@@ -262,9 +262,7 @@ def _file_number(path: Path) -> int | None:
 
 def _about_faces(record: ImageRecord) -> Iterator[str]:
     """Sentences about faces that did not become strangers'."""
-    others = Counter(
-        (face.verdict, face.reason) for face in record.faces if face.verdict is not Verdict.ANONYMIZED
-    )
+    others = Counter((face.verdict, face.reason) for face in record.faces if face.verdict is not Verdict.ANONYMIZED)
     for (verdict, reason), count in others.items():
         yield f"{count} of {len(record.faces)} faces {verdict}: {reason}"
 

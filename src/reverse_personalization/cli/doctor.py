@@ -61,9 +61,7 @@ class Package:
     def accepts(self, version: str) -> bool:
         """Whether a version will do; one that is no number is believed to."""
         release = _release(version)
-        return not release or (
-            release >= _release(self.least) and (not self.below or release < _release(self.below))
-        )
+        return not release or (release >= _release(self.least) and (not self.below or release < _release(self.below)))
 
 
 PACKAGES: Final = (
@@ -81,6 +79,7 @@ PACKAGES: Final = (
 )
 EXTRAS: Final = {
     "heic": ("pillow-heif",),
+    "bench": ("matplotlib",),
     "insightface": ("onnxruntime",),
     "sdxl": ("accelerate", "diffusers", "huggingface-hub", "peft", "torch", "transformers"),
 }

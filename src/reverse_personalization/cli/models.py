@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 
 STATE_STYLES: Final = {"here": "green", "missing": "yellow", "damaged": "red"}
 
-app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="List, fetch, verify and convert the model files."
-)
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="List, fetch, verify and convert the model files.")
 
 Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Models; all by default.")]
 PulledNames = Annotated[
@@ -105,9 +103,7 @@ def convert(
     try:
         from reverse_personalization.engines.sdxl import adapter
     except ImportError as error:
-        raise UsageError(
-            f"Converting needs {error.name}: pip install 'reverse-personalization[sdxl]'."
-        ) from None
+        raise UsageError(f"Converting needs {error.name}: pip install 'reverse-personalization[sdxl]'.") from None
     with _spinner() as progress:
         adapter.convert(weights.file(source, progress=progress), out)
     typer.echo(f"{out}: written.")

@@ -177,9 +177,7 @@ def _jobs_in_folder(search: _Search, folder: Path) -> Iterator[Job]:
         if is_supported(found.source):
             yield Job(found.source, folder / found.place.with_suffix(output_suffix(found.place.suffix)))
         else:
-            sentence = (
-                f"{found.source}: is not named like a photo; give -o a file name that ends in .jpg or .png."
-            )
+            sentence = f"{found.source}: is not named like a photo; give -o a file name that ends in .jpg or .png."
             search.problems.append(Problem(str(found.source), InputError(sentence)))
 
 
@@ -188,9 +186,7 @@ def _check_originals(jobs: Sequence[Job], contact_sheet: Path | None) -> None:
     sources = {os.path.realpath(job.source) for job in jobs}
     for job in jobs:
         if os.path.realpath(job.output) in sources or _is_same_file(job.source, job.output):
-            raise UsageError(
-                f"{job.output}: is an original, and originals are never overwritten; give another -o."
-            )
+            raise UsageError(f"{job.output}: is an original, and originals are never overwritten; give another -o.")
     if contact_sheet is None:
         return
     results = {os.path.realpath(path) for job in jobs for path in (job.output, job.record)}

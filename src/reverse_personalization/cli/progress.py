@@ -107,8 +107,7 @@ def _outcome_object(outcome: Outcome) -> dict[str, Any]:
         "output": None if outcome.output is None else str(outcome.output),
         **({"faces": _faces_object(outcome.faces)} if written else {}),
         "warnings": list(outcome.warnings),
-        "error": failure
-        and {"kind": failure.kind, "message": failure.sentence, "exit_code": failure.exit_code},
+        "error": failure and {"kind": failure.kind, "message": failure.sentence, "exit_code": failure.exit_code},
         "seconds": round(outcome.seconds, 3),
     }
 
@@ -167,9 +166,7 @@ def bar() -> Iterator[Bar]:
         MofNCompleteColumn(),
         TextColumn("{task.fields[faces]}", markup=False),
         TimeRemainingColumn(),
-        TextColumn(
-            "{task.fields[file]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")
-        ),
+        TextColumn("{task.fields[file]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         yield Bar(progress)

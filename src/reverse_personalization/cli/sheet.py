@@ -88,7 +88,5 @@ def _title(name: str, index: int, face: FaceResult) -> str:
         before, after = (
             f"{value:.2f}" if math.isfinite(value) else "?" for value in (similarity.before, similarity.after)
         )
-        lines.append(
-            f"{similarity.recogniser} {before} -> {after} (same person > {similarity.threshold:.2f})"
-        )
+        lines.append(f"{similarity.recogniser} {before} -> {after} (same person > {similarity.threshold:.2f})")
     return "\n".join(lines)

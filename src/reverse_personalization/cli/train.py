@@ -7,9 +7,7 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(
-    add_completion=False, no_args_is_help=True, help="Train the models that this project ships."
-)
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="Train the models that this project ships.")
 
 
 @app.callback()

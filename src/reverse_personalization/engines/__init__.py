@@ -37,9 +37,7 @@ def load_engine(settings: Settings) -> Engine[Any]:
     """
     if settings.engine == "sdxl":
         return _sdxl(settings)
-    if given := [
-        name for name in SDXL_ONLY if getattr(settings, name) != Settings.model_fields[name].default
-    ]:
+    if given := [name for name in SDXL_ONLY if getattr(settings, name) != Settings.model_fields[name].default]:
         option = given[0].replace("_", "-")
         raise UsageError(f"{option} is the sdxl engine's; leave it out, or add --engine sdxl.")
     from reverse_personalization.engines.compact.engine import CompactEngine
@@ -50,8 +48,7 @@ def load_engine(settings: Settings) -> Engine[Any]:
 def _sdxl(settings: Settings) -> Engine[Any]:
     if missing := [name for name in SDXL_NEEDS if find_spec(name) is None]:
         raise UsageError(
-            f"The sdxl engine needs {' and '.join(missing)}; "
-            "run `pip install 'reverse-personalization[sdxl]'`."
+            f"The sdxl engine needs {' and '.join(missing)}; run `pip install 'reverse-personalization[sdxl]'`."
         )
     from reverse_personalization.engines.sdxl.engine import SdxlEngine
 

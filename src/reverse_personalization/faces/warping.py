@@ -52,9 +52,7 @@ def interpolate(
     rows, columns = np.nonzero(covered >= 0)
     of_pixel = maps[covered[rows, columns]]
     result = np.zeros((*covered.shape, values.shape[1]), np.float32)
-    result[rows, columns] = (
-        of_pixel[:, :, 0] * columns[:, None] + of_pixel[:, :, 1] * rows[:, None] + of_pixel[:, :, 2]
-    )
+    result[rows, columns] = of_pixel[:, :, 0] * columns[:, None] + of_pixel[:, :, 1] * rows[:, None] + of_pixel[:, :, 2]
     return result
 
 

@@ -32,10 +32,7 @@ class DlibResNet:
         # dlib's boxes are squares from the brows to the chin.
         side, centre_x, centre_y = 0.5 * (w + h), x + w / 2, y + h * 0.54
         box = dlib.rectangle(
-            *(
-                round(v)
-                for v in (centre_x - side / 2, centre_y - side / 2, centre_x + side / 2, centre_y + side / 2)
-            )
+            *(round(v) for v in (centre_x - side / 2, centre_y - side / 2, centre_x + side / 2, centre_y + side / 2))
         )
         image = np.ascontiguousarray(image_rgb)
         chip = dlib.get_face_chip(image, self._predictor(image, box), CHIP, PADDING)

@@ -80,9 +80,7 @@ class Verifier:
         """Take a detector, which finds the results' faces anew, and the recognisers, the quickest first."""
         self._detector = detector
         self._recognisers = tuple(recognisers)
-        self._thresholds = {
-            recogniser.name: threshold(recogniser.name).similarity for recogniser, _ in recognisers
-        }
+        self._thresholds = {recogniser.name: threshold(recogniser.name).similarity for recogniser, _ in recognisers}
 
     def source(self, image_rgb: ByteArray, face: Face) -> Source:
         """Embed a face before anything is done to it."""

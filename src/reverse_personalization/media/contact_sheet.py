@@ -116,9 +116,7 @@ def _draw_headings(draw: ImageDraw.ImageDraw, layout: _Layout, x: int) -> None:
     font = _font(max(10, layout.font_size * 3 // 4))
     for column, heading in enumerate(_HEADINGS):
         left = x + column * (layout.cell + layout.gap)
-        draw.text(
-            (left, layout.gap + layout.heading_height - layout.font_size * 3 // 2), heading, _FAINT, font
-        )
+        draw.text((left, layout.gap + layout.heading_height - layout.font_size * 3 // 2), heading, _FAINT, font)
 
 
 def _draw_entry(
@@ -126,9 +124,7 @@ def _draw_entry(
 ) -> None:
     if entry.before_rgb.shape != entry.after_rgb.shape or entry.before_rgb.size == 0:
         shapes = f"{entry.before_rgb.shape} and {entry.after_rgb.shape}"
-        raise UsageError(
-            f"{entry.title}: the pictures before and after are {shapes}; give the same region of both."
-        )
+        raise UsageError(f"{entry.title}: the pictures before and after are {shapes}; give the same region of both.")
     x, y = corner
     for picture in (entry.before_rgb, entry.after_rgb, _difference(entry)):
         fitted = _fitted(picture, layout.cell)
@@ -138,9 +134,7 @@ def _draw_entry(
     _draw_text(draw, entry, layout, (x, y))
 
 
-def _draw_text(
-    draw: ImageDraw.ImageDraw, entry: SheetEntry, layout: _Layout, corner: tuple[int, int]
-) -> None:
+def _draw_text(draw: ImageDraw.ImageDraw, entry: SheetEntry, layout: _Layout, corner: tuple[int, int]) -> None:
     x, y = corner
     font, large = _font(layout.font_size), _font(layout.font_size * 5 // 4)
     line_height = layout.font_size * 4 // 3

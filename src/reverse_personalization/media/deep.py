@@ -56,6 +56,4 @@ def decode_deep(image: Image.Image, file: BinaryIO, orientation: int, name: str)
 
 
 def _disagreement(name: str) -> UnsupportedImageError:
-    return UnsupportedImageError(
-        f"{name}: has 16 bits per channel in an unusual form; convert it to 8 bits first."
-    )
+    return UnsupportedImageError(f"{name}: has 16 bits per channel in an unusual form; convert it to 8 bits first.")

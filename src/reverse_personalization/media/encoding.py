@@ -159,9 +159,7 @@ def _tiff(pixels: NativeArray, extras: Extras) -> bytes:
         directory[Base.ExtraSamples] = 2  # alpha, not premultiplied
     directory[Base.RowsPerStrip] = rows
     directory[Base.StripByteCounts] = tuple(len(strip) for strip in strips)
-    directory[Base.StripOffsets] = tuple(
-        int(end) - len(strip) for end, strip in zip(ends, strips, strict=True)
-    )
+    directory[Base.StripOffsets] = tuple(int(end) - len(strip) for end, strip in zip(ends, strips, strict=True))
     out = io.BytesIO()
     directory.save(out)  # Moves the offsets behind itself.
     out.writelines(strips)

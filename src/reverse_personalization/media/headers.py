@@ -23,9 +23,7 @@ class PngHeader(NamedTuple):
     @property
     def is_hdr(self) -> bool:
         """Whether the cICP chunk names an HDR transfer function."""
-        return any(
-            name == b"cICP" and len(data) > 1 and data[1] in _HDR_TRANSFERS for name, data in self.colour
-        )
+        return any(name == b"cICP" and len(data) > 1 and data[1] in _HDR_TRANSFERS for name, data in self.colour)
 
 
 def png_header(file: BinaryIO) -> PngHeader:

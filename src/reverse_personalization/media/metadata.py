@@ -39,9 +39,7 @@ _EXPOSURE: Final = tuple(
         *(Base.FocalLengthIn35mmFilm, Base.ExposureMode, Base.WhiteBalance),
     )
 )
-_RESOLUTION: Final = tuple(
-    (MAIN_DIRECTORY, tag) for tag in (Base.XResolution, Base.YResolution, Base.ResolutionUnit)
-)
+_RESOLUTION: Final = tuple((MAIN_DIRECTORY, tag) for tag in (Base.XResolution, Base.YResolution, Base.ResolutionUnit))
 _INCHES: Final = 2
 
 FIELDS: Final[Mapping[str, tuple[tuple[int, int], ...]]] = {

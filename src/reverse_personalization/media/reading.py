@@ -84,9 +84,7 @@ def _file(source: Path | str | bytes) -> Iterator[BinaryIO]:
         raise UnreadableImageError(f"{path}: there is no such file; check the name.") from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise UnreadableImageError(
-            f"{path}: cannot be opened ({reason}); check the name and rights."
-        ) from error
+        raise UnreadableImageError(f"{path}: cannot be opened ({reason}); check the name and rights.") from error
     with file:
         yield file
 
@@ -112,9 +110,7 @@ def _decoding(name: str) -> Iterator[None]:
     except MemoryError as error:
         raise ImageTooLargeError(f"{name}: needs more memory than there is; scale it down first.") from error
     except Exception as error:  # Decoders meet hostile bytes, and raise nearly anything.
-        raise UnreadableImageError(
-            f"{name}: is damaged, cut short or of an unusual kind; {_EXPORT}."
-        ) from error
+        raise UnreadableImageError(f"{name}: is damaged, cut short or of an unusual kind; {_EXPORT}.") from error
 
 
 def _identified(file: BinaryIO, name: str) -> Image.Image:

@@ -72,9 +72,7 @@ def notes_on(image: Image.Image, file: BinaryIO | None) -> tuple[str, ...]:
     """What reading `image` leaves out or reduces, a sentence each."""
     notes = []
     if image.format == "MPO" or "mpoffset" in image.info or (image.format == "HEIF" and _frames(image) > 1):
-        notes.append(
-            "Only the main picture was read; the file's other pictures (gain map, depth, 3D) are left out."
-        )
+        notes.append("Only the main picture was read; the file's other pictures (gain map, depth, 3D) are left out.")
     bits = headers.bits_per_channel(_head(file)) if file and image.format in ("AVIF", "HEIF") else 8
     if bits > 8:
         notes.append(f"The picture has {bits} bits per channel, of which 8 were read.")
@@ -117,13 +115,9 @@ def _check_mode(mode: str, name: str) -> None:
 def _check_tiff(image: TiffImageFile, name: str, max_pixels: int) -> None:
     tags = image.tag_v2
     if _DNG_VERSION in tags or tags.get(_SUBFILE_TYPE, 0) & _REDUCED:
-        raise UnsupportedImageError(
-            f"{name}: is a camera raw file or a preview; develop it to TIFF or JPEG first."
-        )
+        raise UnsupportedImageError(f"{name}: is a camera raw file or a preview; develop it to TIFF or JPEG first.")
     if tags.get(_TILE_WIDTH, 1) * tags.get(_TILE_LENGTH, 1) > max(max_pixels, 1 << 20):
-        raise ImageTooLargeError(
-            f"{name}: has tiles of more pixels than the limit of {max_pixels:,}; {_TO_RGB}."
-        )
+        raise ImageTooLargeError(f"{name}: has tiles of more pixels than the limit of {max_pixels:,}; {_TO_RGB}.")
     bits = tags.get(_BITS, (1,))
     deep = max(bits) == 16
     unusual = {

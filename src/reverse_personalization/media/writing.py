@@ -115,9 +115,7 @@ def _fitted(pixels: NativeArray, target: Format) -> tuple[NativeArray, tuple[str
     return pixels, notes
 
 
-def _fitting_profile(
-    photo: Photo, pixels: NativeArray, target: Format
-) -> tuple[bytes | None, tuple[str, ...]]:
+def _fitting_profile(photo: Photo, pixels: NativeArray, target: Format) -> tuple[bytes | None, tuple[str, ...]]:
     profile = photo.icc_profile
     if profile is None:
         return None, ()

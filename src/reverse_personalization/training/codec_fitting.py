@@ -98,9 +98,7 @@ def fit_codec(measured: MeasuredFaces, used: NDArray[np.bool_]) -> FittedCodec:
         1,
     )
     frame = CanonicalFrame(mean_shape)
-    nuisances = np.stack(
-        list(_nuisances(frame, texture_basis, shape_basis, standardised, measured.angles, used))
-    )
+    nuisances = np.stack(list(_nuisances(frame, texture_basis, shape_basis, standardised, measured.angles, used)))
     rotation = _rotation(nuisances)
     tensors = {
         "mean_shape": mean_shape,
@@ -133,9 +131,7 @@ def _angles(placement: FloatArray) -> FloatArray:
     return np.degrees([yaw, pitch]).astype(np.float32)
 
 
-def _textures(
-    faces: TrainingFaces, meshes: list[Mesh], frame: CanonicalFrame
-) -> tuple[FloatArray, FloatArray]:
+def _textures(faces: TrainingFaces, meshes: list[Mesh], frame: CanonicalFrame) -> tuple[FloatArray, FloatArray]:
     """Packed textures n x p, and the share of the frame that is seen, n."""
     packed, visible = [], []
     for crop, mesh in zip(faces.crop, meshes, strict=True):
@@ -202,11 +198,7 @@ def _polynomials(modelled: NDArray[np.bool_], half: float, most: int) -> FloatAr
     x, y = (columns - half) / half, (rows - half) / half
     unit = np.eye(most + 1)
     return np.array(
-        [
-            legval(x, unit[i]) * legval(y, unit[order - i])
-            for order in range(1, most + 1)
-            for i in range(order + 1)
-        ],
+        [legval(x, unit[i]) * legval(y, unit[order - i]) for order in range(1, most + 1) for i in range(order + 1)],
         np.float32,
     )
 

@@ -25,9 +25,7 @@ from reverse_personalization.media.images import is_supported, read_photo
 
 CROP = 256
 # The recogniser's template, in the middle of the crop, with room for chin and forehead.
-CROP_TEMPLATE: FloatArray = ((ARCFACE_TEMPLATE - 56) * (0.58 * CROP / 112) + [CROP / 2, 0.48 * CROP]).astype(
-    np.float32
-)
+CROP_TEMPLATE: FloatArray = ((ARCFACE_TEMPLATE - 56) * (0.58 * CROP / 112) + [CROP / 2, 0.48 * CROP]).astype(np.float32)
 LEAST_MESH_SCORE = 0.9
 LEAST_SIZE = 60.0
 MAX_PIXELS = 50_000_000
@@ -118,6 +116,4 @@ def _row(
 
 def _moved(mesh: Mesh, matrix: FloatArray) -> FloatArray:
     scale = float(np.sqrt(np.linalg.det(matrix[:, :2])))
-    return np.column_stack([transform_points(matrix, mesh.points), mesh.vertices[:, 2] * scale]).astype(
-        np.float32
-    )
+    return np.column_stack([transform_points(matrix, mesh.points), mesh.vertices[:, 2] * scale]).astype(np.float32)

@@ -50,10 +50,7 @@ def read_labels(folder: Path, sources: Sequence[str]) -> Labels:
         with table.open(encoding="utf-8", newline="") as lines:
             prompts = {row["file"]: row["prompt"] for row in csv.DictReader(lines)}
     told = [prompts.get(source, "") for source in sources]
-    ages = [
-        MEAN_AGES.get(source.split("/")[0], _age(prompt))
-        for source, prompt in zip(sources, told, strict=True)
-    ]
+    ages = [MEAN_AGES.get(source.split("/")[0], _age(prompt)) for source, prompt in zip(sources, told, strict=True)]
     values = {"age": np.array(ages, np.float32)}
     for name, (there, missing) in WORDS.items():
         values[name] = np.array([_presence(prompt, there, missing) for prompt in told], np.float32)

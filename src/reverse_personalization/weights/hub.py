@@ -164,8 +164,7 @@ def _client(repo: str) -> Any:
     """The hub's client, which is an extra, and so is its type."""
     if find_spec("huggingface_hub") is None:
         raise WeightsError(
-            f"{repo} is fetched with huggingface-hub, which is missing here; "
-            "run `pip install huggingface-hub`."
+            f"{repo} is fetched with huggingface-hub, which is missing here; run `pip install huggingface-hub`."
         )
     # Else every request tells which libraries are installed; read once, at the client's import.
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")

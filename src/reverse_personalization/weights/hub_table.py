@@ -9,9 +9,7 @@ from reverse_personalization.weights.models import HubRepo, Model, Part, WeightF
 NON_COMMERCIAL: Final = "non-commercial research only"
 
 SDXL: Final = HubRepo("stabilityai/stable-diffusion-xl-base-1.0", "462165984030d82259a11f4367a4eed129e94a7b")
-SD15: Final = HubRepo(
-    "stable-diffusion-v1-5/stable-diffusion-v1-5", "451f4fe16113bff5a5d2269ed5ad43b0592e9a14"
-)
+SD15: Final = HubRepo("stable-diffusion-v1-5/stable-diffusion-v1-5", "451f4fe16113bff5a5d2269ed5ad43b0592e9a14")
 FACEID: Final = HubRepo("h94/IP-Adapter-FaceID", "43907e6f44d079bf1a9102d9a6e56aef7a219bae")
 INSIGHTFACE: Final = HubRepo("public-data/insightface", "33c1063c49c785b7652d3fd529f86fa4f149392b")
 
@@ -32,9 +30,7 @@ _SDXL_PARTS: Final = (
         "660c6f5b1abae9dc498ac2d21e1347d2abdb0cf6c0c0c8576cd796491d9a6cdd",
         246144152,
     ),
-    Part(
-        "text_encoder_2/config.json", "a892d1c3a69a7e9247a24de2bc1d5891e3109a54696e53be20093af671072c34", 575
-    ),
+    Part("text_encoder_2/config.json", "a892d1c3a69a7e9247a24de2bc1d5891e3109a54696e53be20093af671072c34", 575),
     Part(
         "text_encoder_2/model.fp16.safetensors",
         "ec310df2af79c318e24d20511b601a591ca8cd4f1fce1d8dff822a356bcdb1f4",

@@ -172,6 +172,4 @@ def _require(row: Model) -> None:
         return
     if row.source is None:
         raise WeightsError(f"{row.name}: {found}, though part of reverse-personalization; install it anew.")
-    raise WeightsError(
-        f"{row.name}: {place(row)} is {found} or unreadable; run `revpers models pull {row.name}`."
-    )
+    raise WeightsError(f"{row.name}: {place(row)} is {found} or unreadable; run `revpers models pull {row.name}`.")

@@ -56,8 +56,7 @@ TABLE: Final[tuple[Model, ...]] = (
         name="dlib-resnet",
         purpose="independent recogniser",
         source=DLIB_MODELS,
-        path="face_recognition_models-0.3.0/face_recognition_models/models/"
-        "dlib_face_recognition_resnet_model_v1.dat",
+        path="face_recognition_models-0.3.0/face_recognition_models/models/dlib_face_recognition_resnet_model_v1.dat",
         sha256="55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30",
         size=22466066,
         licence="CC0-1.0",

@@ -213,15 +213,11 @@ def test_the_lora_is_applied(tiny_sdxl: Path, network: Any, tmp_path: Path) -> N
         tiny_sdxl, tiny.save_adapter(tmp_path / "plain.safetensors", "sdxl", lora=False), device="cpu"
     )
     x = torch.ones(1, 4, 8, 8)
-    with_lora, without = (
-        n.predict([Row(x, 300, n.condition("", torch.zeros(1, 512)))]) for n in (network, plain)
-    )
+    with_lora, without = (n.predict([Row(x, 300, n.condition("", torch.zeros(1, 512)))]) for n in (network, plain))
     assert (with_lora[0] - without[0]).abs().max() > 1e-2
 
 
-def test_a_missing_peft_is_an_error(
-    tiny_sdxl: Path, tiny_adapter: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_peft_is_an_error(tiny_sdxl: Path, tiny_adapter: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from reverse_personalization.engines.sdxl import loading
 
     monkeypatch.setattr(loading, "find_spec", lambda name: None)
@@ -291,9 +287,7 @@ def test_a_pickle_with_code_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "out.safetensors").exists()
 
 
-def test_without_weights_and_network_there_is_one_sentence(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_without_weights_and_network_there_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("REVPERS_CACHE", str(tmp_path))
     monkeypatch.setenv("REVPERS_OFFLINE", "1")
     with pytest.raises(WeightsError) as raised:

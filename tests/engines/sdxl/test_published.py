@@ -62,9 +62,7 @@ def published(
             ).sample.chunk(2)
         return low + w * (high - low)
 
-    def mean(
-        x: torch.Tensor, k: int, m: torch.Tensor, before: torch.Tensor | None
-    ) -> tuple[torch.Tensor, float]:
+    def mean(x: torch.Tensor, k: int, m: torch.Tensor, before: torch.Tensor | None) -> tuple[torch.Tensor, float]:
         t, p = grid[k], grid[k + 1]
         h = lam(p) - lam(t)
         d = m if before is None else m + 0.5 * h / (lam(t) - lam(grid[k - 1])) * (m - before)
@@ -98,9 +96,7 @@ def test_exact_is_the_published_recursion(
     engine = SdxlEngine(network, guide, mode="exact", attributes=attribute)
     x0, noise, identity = draw(0, 1, 4, 8, 8), draw(1, steps, 4, 8, 8), unit(2)
     ours = engine.regenerate(x0, identity, noise=noise, guidance=w, steps=steps, skip=skip)
-    theirs = published(
-        network, x0, identity, noise[:, None], w=w, steps=steps, skip=skip, attribute=attribute
-    )
+    theirs = published(network, x0, identity, noise[:, None], w=w, steps=steps, skip=skip, attribute=attribute)
     assert (theirs - x0).abs().max() > 0.01
     torch.testing.assert_close(ours, theirs, atol=1e-3, rtol=1e-4)
 
@@ -120,9 +116,7 @@ def test_the_null_identity_gives_back_the_latent(
 
 
 @pytest.mark.parametrize(("mode", "rows"), [("exact", 4), ("economical", 3)])
-def test_evaluations_and_calls_are_counted(
-    network: DiffusionNetwork, guide: Any, mode: Any, rows: int
-) -> None:
+def test_evaluations_and_calls_are_counted(network: DiffusionNetwork, guide: Any, mode: Any, rows: int) -> None:
     engine, steps = SdxlEngine(network, guide, mode=mode), 12
     calls, evaluations = network.calls, network.evaluations
     batch = engine.inversion_batch(1, steps)

@@ -28,9 +28,7 @@ def save_model(folder: Path, kind: str) -> Path:
     parts: dict[str, Any] = {
         "vae": _vae(),
         "unet": _unet(kind),
-        "scheduler": DDIMScheduler(
-            beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1
-        ),
+        "scheduler": DDIMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1),
         "text_encoder": _text_encoder(CLIPTextModel),
         "tokenizer": _tokenizer(folder),
     }

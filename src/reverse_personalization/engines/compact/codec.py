@@ -116,9 +116,7 @@ class FaceCodec:
         offset = (shape - self.mean_shape).ravel()
         of_shape = self._tensors["shape_basis"] @ offset / self._shape_variance
         codes = self._tensors["rotation"] @ np.concatenate([components, of_shape])
-        return Encoding(
-            codes.astype(np.float32), placement, tone, visible * explained, denormalise(left, tone)
-        )
+        return Encoding(codes.astype(np.float32), placement, tone, visible * explained, denormalise(left, tone))
 
     def decode_difference(self, encoding: Encoding, codes: FloatArray) -> tuple[FloatArray, FloatArray]:
         """What moving from `encoding.codes` to `codes` changes.

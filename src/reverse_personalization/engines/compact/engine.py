@@ -63,9 +63,7 @@ class CompactEngine:
         self._wish = read_wish(attributes)
         tensors = load_file(weights.path("compact"))
         parts = {
-            part: {
-                name.removeprefix(f"{part}."): t for name, t in tensors.items() if name.startswith(f"{part}.")
-            }
+            part: {name.removeprefix(f"{part}."): t for name, t in tensors.items() if name.startswith(f"{part}.")}
             for part in ("codec", "population")
         }
         self._codec = FaceCodec(parts["codec"])
@@ -82,9 +80,7 @@ class CompactEngine:
         """
         mesh = self._mesher.mesh(image_rgb, face)
         if mesh.score < LEAST_MESH_SCORE:
-            raise EngineError(
-                f"No mesh fits the face (score {mesh.score:.2f}, at least {LEAST_MESH_SCORE} needed)."
-            )
+            raise EngineError(f"No mesh fits the face (score {mesh.score:.2f}, at least {LEAST_MESH_SCORE} needed).")
         encoding = self._codec.encode(image_rgb, mesh)
         return Encoded(encoding.codes, self._codec.kept, MeshedFace(mesh, encoding))
 
@@ -107,9 +103,7 @@ class CompactEngine:
         """Null, own, opposite and strangers' identities; each stranger is drawn under its face's labels."""
         own = np.stack([one / max(float(np.linalg.norm(one)), 1e-6) for one in embeddings])
         strangers = [
-            self._population.stranger(
-                cast(FloatArray, face.x0), one, self._wish, noise.generator(*label, "stranger")
-            )
+            self._population.stranger(cast(FloatArray, face.x0), one, self._wish, noise.generator(*label, "stranger"))
             for face, one, label in zip(encoded, own, labels, strict=True)
         ]
         codes, expected = self.stack([face.x0 for face in encoded]), self._population.expected
@@ -160,6 +154,4 @@ class CompactEngine:
         face: MeshedFace = encoded.context
         reach = np.maximum(np.abs(encoded.x0), CODE_LIMIT)
         texture_change, mesh_change = self._codec.decode_difference(face.encoding, np.clip(x, -reach, reach))
-        return self._renderer.render(
-            image_rgb, face.mesh, face.encoding.coverage, texture_change, mesh_change
-        )
+        return self._renderer.render(image_rgb, face.mesh, face.encoding.coverage, texture_change, mesh_change)

@@ -63,9 +63,7 @@ class CanonicalFrame:
         scale = np.array([small.shape[1] / crop.shape[1], small.shape[0] / crop.shape[0]])
         # Pixel centres, not corners, keep their place.
         grid = self.spread(((points - low + 0.5) * scale - 0.5).astype(np.float32))
-        sampled = cv2.remap(
-            small, grid[..., 0], grid[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-        )
+        sampled = cv2.remap(small, grid[..., 0], grid[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         return cast(FloatArray, sampled.astype(np.float32) / 255)
 
     def visibility(self, mesh: Mesh, size: tuple[int, int]) -> FloatArray:

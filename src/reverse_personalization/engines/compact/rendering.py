@@ -20,6 +20,8 @@ OUTLINE_FADE = 9.0
 OPENING_FADE = 1.0
 # Share of the face's width over which the shape's change fades: the outline itself stays.
 SHAPE_FADE = 0.22
+# Share of the shape's change that is rendered: it tells recognisers little, and moves pose and expression.
+SHAPE_SHARE = 0.5
 
 
 class Renderer:
@@ -76,7 +78,7 @@ def _mobility(vertices: FloatArray) -> FloatArray:
     """How freely each vertex moves, 468 x 1: not at all on the outline."""
     outline = vertices[list(topology.FACE_OVAL)]
     distance = np.linalg.norm(vertices[:, None] - outline[None], axis=2).min(1)
-    return _smoothstep(distance / (SHAPE_FADE * SIZE))[:, None]
+    return SHAPE_SHARE * _smoothstep(distance / (SHAPE_FADE * SIZE))[:, None]
 
 
 def _smoothstep(x: FloatArray) -> FloatArray:

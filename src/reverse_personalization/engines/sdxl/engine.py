@@ -119,9 +119,7 @@ class SdxlEngine:
         """
         mesh = self._mesher.mesh(image_rgb, face)
         if mesh.score < LEAST_MESH_SCORE:
-            raise EngineError(
-                f"No mesh fits the face (score {mesh.score:.2f}, at least {LEAST_MESH_SCORE} needed)."
-            )
+            raise EngineError(f"No mesh fits the face (score {mesh.score:.2f}, at least {LEAST_MESH_SCORE} needed).")
         crop = geometry.crop(image_rgb, mesh, self.network.size)
         x0 = self.network.encode(crop.image_rgb[None])[0]
         mask = geometry.latent_mask(crop, self._keep, (x0.shape[1], x0.shape[2])) if self._keep else None
@@ -135,9 +133,7 @@ class SdxlEngine:
         labels: Sequence[Labels],
     ) -> Conditions[Condition]:
         """What the network is told of faces that ArcFace embedded; a stranger is a random direction."""
-        drawn = [
-            noise.generator(*label, "stranger").standard_normal(EMBEDDING, np.float32) for label in labels
-        ]
+        drawn = [noise.generator(*label, "stranger").standard_normal(EMBEDDING, np.float32) for label in labels]
         return self.told(_units(embeddings), surrogates=_units(drawn))
 
     def told(self, identities: Tensor, *, surrogates: Tensor | None = None) -> Conditions[Condition]:

@@ -64,9 +64,7 @@ def crop(image_rgb: ByteArray, mesh: Mesh, size: int) -> Crop:
     return Crop(matrix, mesh, _warped(image_rgb, matrix, (size, size)))
 
 
-def paste_back(
-    image_rgb: ByteArray, cut: Crop, generated_rgb: ByteArray, keep: Sequence[str] = ()
-) -> Rendering:
+def paste_back(image_rgb: ByteArray, cut: Crop, generated_rgb: ByteArray, keep: Sequence[str] = ()) -> Rendering:
     """The part of the picture under the face's mask, from a crop made anew, fading toward the outline.
 
     Parts of the face named in `keep` are left out.
@@ -109,9 +107,7 @@ def _warped(image_rgb: ByteArray, matrix: FloatArray, size: tuple[int, int]) -> 
     """A picture through a similarity, width and height in `size`, antialiased where it shrinks."""
     scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
     if scale < 1:
-        image_rgb = cast(
-            ByteArray, cv2.GaussianBlur(image_rgb, (0, 0), 0.5 * np.sqrt(1 / scale**2 - 1) + 1e-3)
-        )
+        image_rgb = cast(ByteArray, cv2.GaussianBlur(image_rgb, (0, 0), 0.5 * np.sqrt(1 / scale**2 - 1) + 1e-3))
     warped = cv2.warpAffine(
         image_rgb,
         matrix,

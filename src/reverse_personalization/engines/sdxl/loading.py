@@ -44,9 +44,7 @@ def load_pipeline(
         left_out |= {"safety_checker": None, "requires_safety_checker": False}
     variant = "fp16" if any((model / "unet").glob("*.fp16.*")) else None
     try:
-        pipeline = chosen.from_pretrained(
-            model, dtype=dtype, variant=variant, local_files_only=True, **left_out
-        )
+        pipeline = chosen.from_pretrained(model, dtype=dtype, variant=variant, local_files_only=True, **left_out)
     except (OSError, ValueError) as error:
         raise WeightsError(f"{model.name}: files are missing or damaged ({_first_line(error)}).") from None
     _add_adapter(pipeline, parts, ip_adapter.name)

@@ -108,9 +108,7 @@ class DiffusionNetwork:
         """
         place = choose_device(device)
         precision = choose_dtype(dtype, place)
-        pipeline = load_pipeline(
-            Path(model), Path(ip_adapter), device=place, dtype=precision, offload=offload
-        )
+        pipeline = load_pipeline(Path(model), Path(ip_adapter), device=place, dtype=precision, offload=offload)
         if compile:
             pipeline.unet.compile()
         return cls(pipeline, place, memory=memory)

@@ -1,0 +1,260 @@
+"""What is compared: our engines, classical obscuring, other people's programs, and outputs made elsewhere.
+
+The contract is that of the field's own test benches: photos go in, files with the same stems come out. An
+output that is missing, unreadable or unchanged is a failure, never somebody's success.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal, Protocol
+
+import numpy as np
+from PIL import Image
+
+from reverse_personalization.anonymizer import Anonymizer
+from reverse_personalization.bench.embedding import MAX_PIXELS, middlemost
+from reverse_personalization.canvas import FaceAtWork, FaceResult
+from reverse_personalization.errors import InputError, ReversePersonalizationError, UsageError
+from reverse_personalization.faces.compositing import paste
+from reverse_personalization.faces.detection import YuNetDetector
+from reverse_personalization.faces.face import ByteArray
+from reverse_personalization.media.images import read_photo
+from reverse_personalization.obscuring import obscure
+from reverse_personalization.settings import Fallback
+
+Status = Literal["anonymized", "obscured", "no face found", "missing", "unreadable", "untouched"]
+# Mean difference of pixels, of 255, below which an output is taken for the input.
+UNTOUCHED = 0.05
+SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a method made of a photo.
+
+    Attributes:
+        status: "anonymized", or in what way it is not.
+        path: the output, where there is one that can be read.
+        seconds: spent on it, where the method is timed photo by photo.
+    """
+
+    status: Status
+    path: Path | None
+    seconds: float | None = None
+
+
+class Method(Protocol):
+    """Anonymizes photos."""
+
+    @property
+    def name(self) -> str:
+        """Short name, for tables."""
+        ...
+
+    @property
+    def key(self) -> str:
+        """Everything that decides what comes out, for the cache."""
+        ...
+
+    def run(self, photos: Sequence[Path], folder: Path, progress: Progress) -> list[Outcome]:
+        """Anonymize photos into a folder; what is there already is not made again."""
+        ...
+
+
+class EngineMethod:
+    """One of our engines."""
+
+    def __init__(self, name: str, *, verified: bool = True, **options: Any) -> None:
+        """Load the engine; `options` are those of `Anonymizer`."""
+        self.name = name
+        self.anonymizer = Anonymizer(**options) if verified else Unverified(**options)
+        self.key = f"{name} {verified} {self.anonymizer.settings.model_dump_json()} {self.anonymizer.models}"
+
+    def __call__(self, image_rgb: ByteArray) -> tuple[ByteArray, Status]:
+        """The picture after the run, and what became of its subject."""
+        result = self.anonymizer.anonymize(image_rgb)
+        face = middlemost(result.faces, result.image)
+        if face is None:
+            return result.image, "no face found"
+        return result.image, "anonymized" if face.verdict == "anonymized" else "obscured"
+
+    def run(self, photos: Sequence[Path], folder: Path, progress: Progress) -> list[Outcome]:
+        """See `Method.run`."""
+        return one_by_one(self, photos, folder, progress)
+
+
+class Unverified(Anonymizer):
+    """What somebody gets from the engine who takes the first try, whomever it resembles."""
+
+    def _judge(self, work: FaceAtWork, x: Any, *, last: bool) -> None:
+        del last
+        with self._failing_closed(work):
+            rendering = self._engine.decode(work.canvas.image, work.encoded, x)
+            work.canvas.image = work.canvas.with_pasted(rendering)
+            result = FaceResult(work.face.box, work.face.score, "anonymized", "Not verified.", 1)
+            work.settle(result, rendering)
+
+
+class Classical:
+    """Blurred, pixelated or solid faces, as most tools make them; or nothing done at all, as a check."""
+
+    def __init__(self, kind: Fallback | Literal["none"]) -> None:
+        """Take the kind."""
+        self.name, self.key, self._kind = kind, f"classical {kind}", kind
+        self._detector = YuNetDetector(turned=False)
+
+    def __call__(self, image_rgb: ByteArray) -> tuple[ByteArray, Status]:
+        """The picture with every face obscured."""
+        faces = self._detector.detect(image_rgb)
+        done = image_rgb
+        if self._kind != "none":
+            for face in faces:
+                done = paste(done, obscure(done, face, kind=self._kind))
+        return done, "anonymized" if faces else "no face found"
+
+    def run(self, photos: Sequence[Path], folder: Path, progress: Progress) -> list[Outcome]:
+        """See `Method.run`."""
+        return one_by_one(self, photos, folder, progress)
+
+
+class Command:
+    """Somebody else's program, in its own environment: a folder in, a folder out."""
+
+    def __init__(self, name: str, template: str, *, timeout: float | None = None) -> None:
+        """Take a command line with {in_dir} and {out_dir} in it.
+
+        Raises:
+            UsageError: one of the two is missing.
+        """
+        if not all(f"{{{place}}}" in template for place in ("in_dir", "out_dir")):
+            raise UsageError(f"--command {name}: needs {{in_dir}} and {{out_dir}} in the command line.")
+        self.name, self.key = name, f"command {name} {template}"
+        self._template, self._timeout = template, timeout
+
+    def run(self, photos: Sequence[Path], folder: Path, progress: Progress) -> list[Outcome]:
+        """See `Method.run`; a program that fails keeps what it wrote."""
+        missing = [photo for photo in photos if _find(folder, _stem(photo)) is None]
+        if missing:
+            with tempfile.TemporaryDirectory() as given:
+                for photo in missing:
+                    shutil.copyfile(photo, Path(given) / f"{_stem(photo)}{photo.suffix}")
+                folder.mkdir(parents=True, exist_ok=True)
+                self._call(Path(given), folder)
+        progress(len(photos), len(photos))
+        return [_found(photo, folder) for photo in photos]
+
+    def _call(self, given: Path, made: Path) -> None:
+        line = [part.format(in_dir=given, out_dir=made, python=sys.executable) for part in shlex.split(self._template)]
+        log = made / "_output.txt"
+        with log.open("wb") as output:
+            try:
+                subprocess.run(line, stdout=output, stderr=subprocess.STDOUT, timeout=self._timeout, check=False)
+            except (OSError, subprocess.TimeoutExpired) as error:
+                output.write(str(error).encode())
+
+
+class Precomputed:
+    """Outputs that were made elsewhere."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        """Take the folder.
+
+        Raises:
+            InputError: there is none.
+        """
+        if not folder.is_dir():
+            raise InputError(f"{folder.name}: no such folder; --precomputed takes NAME=FOLDER.")
+        self.name, self.key, self._folder = name, f"precomputed {folder.resolve()}", folder
+
+    def run(self, photos: Sequence[Path], folder: Path, progress: Progress) -> list[Outcome]:
+        """See `Method.run`."""
+        del folder
+        outcomes = []
+        for done, photo in enumerate(photos, 1):
+            stem = photo.stem if _find(self._folder, _stem(photo)) is None else _stem(photo)
+            outcomes.append(_judged(photo, _find(self._folder, stem)))
+            progress(done, len(photos))
+        return outcomes
+
+
+def make_method(name: str, **options: Any) -> Method:
+    """A built-in method by its name: compact, sdxl, nullface, blur, pixelate, solid, k-same, none.
+
+    Raises:
+        UsageError: there is no such method.
+    """
+    if name in ("compact", "sdxl"):
+        return EngineMethod(name, engine=name, **options)
+    if name == "nullface":
+        return EngineMethod(name, method="nullface", **{k: v for k, v in options.items() if k != "guidance"})
+    if name == "k-same":
+        from reverse_personalization.bench.ksame import KSame
+
+        return KSame()
+    for kind in ("blur", "pixelate", "solid", "none"):
+        if name == kind:
+            return Classical(kind)
+    raise UsageError(f"--method {name}: unknown; use compact, sdxl, nullface, blur, pixelate, solid, k-same or none.")
+
+
+def one_by_one(
+    method: Callable[[ByteArray], tuple[ByteArray, Status]],
+    photos: Sequence[Path],
+    folder: Path,
+    progress: Progress,
+) -> list[Outcome]:
+    """Photos one by one, each output beside a note of its status, so that a run can be resumed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    outcomes = []
+    for done, photo in enumerate(photos, 1):
+        output, note = folder / f"{_stem(photo)}.png", folder / f"{_stem(photo)}.json"
+        if not note.exists():
+            start = time.perf_counter()
+            image, status = method(read_photo(photo, max_pixels=MAX_PIXELS).image_rgb)
+            seconds = time.perf_counter() - start
+            Image.fromarray(image).save(output)
+            note.write_text(json.dumps({"status": status, "seconds": seconds}))
+        kept = json.loads(note.read_text())
+        outcomes.append(_judged(photo, output, kept["status"], kept["seconds"]))
+        progress(done, len(photos))
+    return outcomes
+
+
+def _stem(photo: Path) -> str:
+    """A name that is the photo's own even where folders hold files of the same name."""
+    return f"{photo.parent.name}--{photo.stem}-{hashlib.sha256(str(photo).encode()).hexdigest()[:6]}"
+
+
+def _find(folder: Path, stem: str) -> Path | None:
+    return next((folder / f"{stem}{s}" for s in SUFFIXES if (folder / f"{stem}{s}").exists()), None)
+
+
+def _found(photo: Path, folder: Path) -> Outcome:
+    return _judged(photo, _find(folder, _stem(photo)))
+
+
+def _judged(photo: Path, output: Path | None, status: Status = "anonymized", seconds: float | None = None) -> Outcome:
+    """An outcome, unless the output is missing, unreadable or the input itself."""
+    if output is None:
+        return Outcome("missing", None, seconds)
+    try:
+        before = read_photo(photo, max_pixels=MAX_PIXELS).image_rgb
+        after = read_photo(output, max_pixels=MAX_PIXELS).image_rgb
+    except ReversePersonalizationError:
+        return Outcome("unreadable", None, seconds)
+    same = before.shape == after.shape and np.abs(before.astype(np.int16) - after).mean() < UNTOUCHED
+    if same and status != "no face found":
+        status = "untouched"
+    return Outcome(status, output, seconds)

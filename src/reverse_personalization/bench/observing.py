@@ -1,0 +1,211 @@
+"""What evaluators see on a photo, measured once and kept: who, how, where to, with which expression."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import cache, partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, Final
+
+import cv2
+import numpy as np
+
+from reverse_personalization.bench.embedding import MAX_PIXELS, middlemost
+from reverse_personalization.faces import topology
+from reverse_personalization.faces.detection import YuNetDetector
+from reverse_personalization.faces.face import ByteArray, FloatArray, Mesh
+from reverse_personalization.faces.mesh import FaceMesher, IrisFinder
+from reverse_personalization.identity.base import Recogniser
+from reverse_personalization.identity.dlib_resnet import DlibResNet
+from reverse_personalization.identity.sface import SFace
+from reverse_personalization.media.images import read_photo
+
+VERSION = "1"
+"""Changes when an evaluator changes, so that nothing old is taken from the cache."""
+LEAST_MESH_SCORE = 0.5
+# Radius of an eyeball as a share of the distance between an eye's corners (12 mm of 30 mm).
+EYEBALL = 0.4
+# Pairs of vertices whose distance, in units of the distance between the eyes' outer corners, is an expression.
+EXPRESSIONS: Final = {
+    "mouth opening": (13, 14),
+    "mouth width": (61, 291),
+    "right lids": (159, 145),
+    "left lids": (386, 374),
+    "right brow": (105, 159),
+    "left brow": (334, 386),
+    "lip corners to nose": (61, 1),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Observation:
+    """What was seen of a photo's subject; NaN where it was not.
+
+    Attributes:
+        embeddings: float32 d for each recogniser.
+        score: of the detector, 0 to 1; 0 where no face was found.
+        size: longer side of the face's box, pixels.
+        points: float32 468 x 2, the mesh in pixels.
+        pose: float32 3 x 3, the head's rotation.
+        gaze: float32 2, degrees to the right and down, from the eyes' irises.
+        expression: float32 e, in the order of `EXPRESSIONS`.
+        colour: float32 3, mean L*, a*, b* of the face.
+    """
+
+    embeddings: dict[str, FloatArray]
+    score: float
+    size: float
+    points: FloatArray
+    pose: FloatArray
+    gaze: FloatArray
+    expression: FloatArray
+    colour: FloatArray
+
+
+class Observer:
+    """Looks at photos with the embedded evaluators."""
+
+    def __init__(self, recognisers: Sequence[Recogniser] | None = None) -> None:
+        """Load the models; dlib's ResNet and SFace unless told otherwise."""
+        self.recognisers = tuple(recognisers or (DlibResNet(), SFace()))
+        self._detector, self._mesher, self._irises = YuNetDetector(turned=False), FaceMesher(), IrisFinder()
+        self._widths = {"dlib-resnet": 128, "sface": 128}
+
+    def observe(self, image_rgb: ByteArray) -> Observation:
+        """Observe a portrait's subject, on a uint8 H x W x 3 picture."""
+        face = middlemost(self._detector.detect(image_rgb), image_rgb)
+        if face is None:
+            return self.nothing()
+        embeddings = {r.name: np.asarray(r.embed(image_rgb, face), np.float32) for r in self.recognisers}
+        mesh = self._mesher.mesh(image_rgb, face)
+        if mesh.score < LEAST_MESH_SCORE:
+            return self.nothing(embeddings, face.score, face.size)
+        return Observation(
+            embeddings,
+            face.score,
+            face.size,
+            mesh.points,
+            head_pose(mesh, image_rgb.shape[:2]),
+            gaze(mesh, self._irises.irises(image_rgb, mesh)),
+            expression(mesh),
+            _colour(image_rgb, mesh),
+        )
+
+    def nothing(
+        self, embeddings: dict[str, FloatArray] | None = None, score: float = 0.0, size: float = 0.0
+    ) -> Observation:
+        """What is seen where there is no face, or none that a mesh fits."""
+
+        def unknown(*shape: int) -> FloatArray:
+            return np.full(shape, np.nan, np.float32)
+
+        known = embeddings or {r.name: unknown(self._widths.get(r.name, 512)) for r in self.recognisers}
+        rest = unknown(468, 2), unknown(3, 3), unknown(2), unknown(len(EXPRESSIONS)), unknown(3)
+        return Observation(known, score, size, *rest)
+
+
+def head_pose(mesh: Mesh, size: tuple[int, int]) -> FloatArray:
+    """The head's rotation, 3 x 3, by PnP: the mean face's rigid vertices against where they are seen."""
+    rigid = list(topology.RIGID)
+    model = _mean_face()[rigid].astype(np.float64)
+    focal, centre = float(max(size)) * 1.2, (size[1] / 2, size[0] / 2)
+    camera = np.array([[focal, 0, centre[0]], [0, focal, centre[1]], [0, 0, 1]])
+    seen = mesh.points[rigid].astype(np.float64)
+    _, turn, _ = cv2.solvePnP(model, seen, camera, None, flags=cv2.SOLVEPNP_SQPNP)
+    return np.asarray(cv2.Rodrigues(turn)[0], np.float32)
+
+
+def gaze(mesh: Mesh, irises: FloatArray) -> FloatArray:
+    """Degrees to the right and down by which the irises (2 x 5 x 2) leave the middle of their eyes' corners."""
+    angles = []
+    for eye, iris in zip((topology.RIGHT_EYE, topology.LEFT_EYE), irises, strict=True):
+        corners = mesh.points[[eye[0], eye[8]]]
+        along = corners[corners[:, 0].argmax()] - corners[corners[:, 0].argmin()]
+        width = float(np.linalg.norm(along)) + 1e-6
+        right, down = along / width, np.array([-along[1], along[0]]) / width
+        offset = (iris[0] - corners.mean(0)) / (EYEBALL * width)
+        angles.append(np.degrees(np.arcsin(np.clip([offset @ right, offset @ down], -1, 1))))
+    return np.asarray(np.mean(angles, 0), np.float32)
+
+
+def expression(mesh: Mesh) -> FloatArray:
+    """Distances of `EXPRESSIONS`, in three dimensions, in units of the distance between the outer corners."""
+    unit = np.linalg.norm(mesh.vertices[33] - mesh.vertices[263]) + 1e-6
+    pairs = EXPRESSIONS.values()
+    return np.array([np.linalg.norm(mesh.vertices[a] - mesh.vertices[b]) / unit for a, b in pairs], np.float32)
+
+
+def observe_all(
+    paths: Sequence[Path | None], kept: Path, *, workers: int, progress: Callable[[int, int], None]
+) -> list[Observation]:
+    """Observations of many photos, from the cache where they were made before; None is nothing seen."""
+    kept.mkdir(parents=True, exist_ok=True)
+    look = partial(_observed, folder=kept)
+    if workers <= 1:
+        return [_told(look(path), progress, i, len(paths)) for i, path in enumerate(paths, 1)]
+    # Forked processes would inherit the networks' threads, and hang on them.
+    spawn = get_context("spawn")
+    with ProcessPoolExecutor(workers, spawn, cv2.setNumThreads, (1,)) as pool:
+        return [_told(seen, progress, i, len(paths)) for i, seen in enumerate(pool.map(look, paths, chunksize=4), 1)]
+
+
+def _told(seen: Observation, progress: Callable[[int, int], None], done: int, total: int) -> Observation:
+    progress(done, total)
+    return seen
+
+
+@cache
+def _observer() -> Observer:
+    """One for each process."""
+    return Observer()
+
+
+def _observed(path: Path | None, *, folder: Path) -> Observation:
+    observer = _observer()
+    if path is None:
+        return observer.nothing()
+    key = hashlib.sha256(VERSION.encode() + path.read_bytes()).hexdigest()
+    kept = folder / f"{key}.npz"
+    if kept.exists():
+        return _load(kept)
+    seen = observer.observe(read_photo(path, max_pixels=MAX_PIXELS).image_rgb)
+    fields: dict[str, Any] = {
+        name: getattr(seen, name) for name in Observation.__dataclass_fields__ if name != "embeddings"
+    }
+    partial_file = kept.with_suffix(f".{hashlib.sha256(str(path).encode()).hexdigest()[:8]}.partial.npz")
+    fields |= {f"of {name}": row for name, row in seen.embeddings.items()}
+    np.savez(partial_file, allow_pickle=False, **fields)
+    partial_file.replace(kept)
+    return seen
+
+
+def _load(path: Path) -> Observation:
+    with np.load(path) as kept:
+        embeddings = {name[3:]: kept[name] for name in kept.files if name.startswith("of ")}
+        fields = {name: kept[name] for name in kept.files if not name.startswith("of ")}
+    score, size = float(fields.pop("score")), float(fields.pop("size"))
+    return Observation(embeddings, score, size, **fields)
+
+
+def _mean_face() -> FloatArray:
+    from safetensors import safe_open
+
+    from reverse_personalization import weights
+
+    with safe_open(str(weights.path("compact")), "numpy") as tensors:
+        mean: FloatArray = tensors.get_tensor("codec.mean_shape")
+    return mean
+
+
+def _colour(image_rgb: ByteArray, mesh: Mesh) -> FloatArray:
+    mask = np.zeros(image_rgb.shape[:2], np.uint8)
+    outline = np.round(mesh.points[list(topology.FACE_OVAL)]).astype(np.int32)
+    cv2.fillPoly(mask, [outline], 1)
+    if not mask.any():
+        return np.full(3, np.nan, np.float32)
+    lab = cv2.cvtColor(image_rgb.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+    return np.asarray(lab[mask > 0].mean(0), np.float32)

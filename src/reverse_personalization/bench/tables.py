@@ -1,0 +1,158 @@
+"""Numbers as tables: for the terminal, as CSV, JSON and LaTeX."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from reverse_personalization.bench.privacy import Privacy
+from reverse_personalization.bench.running import SOURCE, MethodResult
+from reverse_personalization.bench.statistics import Rate
+
+COLUMNS = ("method", "quantity", "evaluator", "value", "low", "high", "n", "failures")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One number.
+
+    Attributes:
+        method, quantity, evaluator: what it is of.
+        value, low, high: with its 95 % interval; NaN where there is none.
+        n: photos that it is computed from.
+        failures: photos that were left out.
+    """
+
+    method: str
+    quantity: str
+    evaluator: str
+    value: float
+    low: float
+    high: float
+    n: int
+    failures: int
+
+
+def lines(sources: Sequence[Privacy], results: Sequence[MethodResult]) -> list[Line]:
+    """Every number of a run."""
+    found = [line for privacy in sources for line in _of_privacy(SOURCE, privacy)]
+    for result in results:
+        total = sum(result.statuses.values())
+        for status, count in sorted(result.statuses.items()):
+            found.append(_rate(result.name, status, "run", Rate(count, total), 0))
+        found.append(_rate(result.name, "face found again (score > .8)", "yunet", result.found, 0))
+        for privacy in result.privacy:
+            found += _of_privacy(result.name, privacy)
+        for name, of in result.utility.items():
+            missing = total - of.count
+            found.append(
+                Line(result.name, f"{name}, median", "embedded", of.median, of.low, of.high, of.count, missing)
+            )
+            nan = math.nan
+            found.append(Line(result.name, f"{name}, 95th percentile", "embedded", of.p95, nan, nan, of.count, missing))
+        for space, distance in result.frechet.items():
+            found.append(Line(result.name, "Frechet distance (no FID)", space, distance, math.nan, math.nan, total, 0))
+        if result.seconds is not None:
+            found.append(
+                Line(
+                    result.name,
+                    "seconds a photo, median",
+                    "clock",
+                    result.seconds,
+                    math.nan,
+                    math.nan,
+                    total,
+                    0,
+                )
+            )
+    return found
+
+
+def as_csv(found: Sequence[Line]) -> str:
+    """Comma-separated, one line for each number."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(line) for line in found)
+    return text.getvalue()
+
+
+def as_json(found: Sequence[Line], run: Mapping[str, Any]) -> str:
+    """With the record of the run that made it; numbers that are not there are null."""
+    rows = [
+        {
+            name: None if isinstance(value, float) and math.isnan(value) else value
+            for name, value in asdict(line).items()
+        }
+        for line in found
+    ]
+    return json.dumps({"run": run, "lines": rows}, indent=2) + "\n"
+
+
+def as_latex(found: Sequence[Line]) -> str:
+    """A booktabs table, methods as columns."""
+    methods = list(dict.fromkeys(line.method for line in found))
+    rows = list(dict.fromkeys((line.quantity, line.evaluator) for line in found))
+    cells = {(line.method, line.quantity, line.evaluator): shown(line) for line in found}
+    body = [
+        " & ".join(
+            _escaped(cell)
+            for cell in (
+                f"{quantity} ({evaluator})",
+                *(cells.get((m, quantity, evaluator), "--") for m in methods),
+            )
+        )
+        + r" \\"
+        for quantity, evaluator in rows
+    ]
+    head = " & ".join(_escaped(cell) for cell in ("", *methods)) + r" \\"
+    return "\n".join(
+        [
+            rf"\begin{{tabular}}{{l{'r' * len(methods)}}}",
+            r"\toprule",
+            head,
+            r"\midrule",
+            *body,
+            r"\bottomrule",
+            r"\end{tabular}",
+            "",
+        ]
+    )
+
+
+def shown(line: Line) -> str:
+    """A number with its interval; shares as percentages."""
+    if math.isnan(line.value):
+        return "-"
+    of_rate = line.evaluator in ("run", "yunet") or "rank" in line.quantity or "rate" in line.quantity
+    scale, unit, digits = (100, "%", 1) if of_rate else (1, "", 2)
+    text = f"{line.value * scale:.{digits}f}{unit}"
+    if not math.isnan(line.low):
+        text += f" [{line.low * scale:.{digits}f}, {line.high * scale:.{digits}f}]"
+    return text
+
+
+def _of_privacy(method: str, of: Privacy) -> list[Line]:
+    name, where, failures = of.recogniser, of.gallery, of.failures
+    found = [_rate(method, f"rank-{k}, {where}", name, rate, failures) for k, rate in of.ranks.items()]
+    found.append(_rate(method, f"rank-1, {where}, failures as hits", name, of.worst_rank1, 0))
+    for share, rate in of.accepts.items():
+        found.append(_rate(method, f"true accept rate at {share:.1%}, {where}", name, rate, failures))
+        worst = of.worst_accepts[share]
+        found.append(_rate(method, f"true accept rate at {share:.1%}, {where}, failures as hits", name, worst, 0))
+    n = of.ranks[1].trials
+    found.append(Line(method, f"equal error rate, {where}", name, of.equal_error, math.nan, math.nan, n, failures))
+    return found
+
+
+def _rate(method: str, quantity: str, evaluator: str, rate: Rate, failures: int) -> Line:
+    return Line(method, quantity, evaluator, rate.value, *rate.interval, rate.trials, failures)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("%", r"\%").replace("_", r"\_").replace("&", r"\&")
