@@ -79,8 +79,8 @@ def test_nothing_else_changes(portrait: Any, results: dict[int, Any]) -> None:
 def regenerated(portrait: Any, **options: Any) -> tuple[bytes, list[bytes]]:
     """The result of a quick run, and the latents it went through."""
     anonymizer = Anonymizer(**options, max_tries=1, steps=4)
-    engine: Any = fake_engines.PassingEngine(anonymizer._engine)  # type: ignore[arg-type]
-    anonymizer._engine = engine
+    engine: Any = fake_engines.PassingEngine(anonymizer.engine)  # type: ignore[arg-type]
+    anonymizer.engine = engine
     image_rgb = anonymizer.anonymize(portrait.image_rgb).image
     return image_rgb.tobytes(), [latent.tobytes() for latent in engine.latents]
 
@@ -141,7 +141,7 @@ def test_a_failing_engine_leaves_the_face_obscured(
     quick: Anonymizer,
     verifier: Verifier,
 ) -> None:
-    quick._engine = engine(quick._engine)  # type: ignore[arg-type]
+    quick.engine = engine(quick.engine)  # type: ignore[arg-type]
     result = quick.anonymize(portrait.image_rgb)
     (face,) = result.faces
     assert face.verdict == "obscured"

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from reverse_personalization import inversion, weights
 from reverse_personalization.canvas import AnonymizedPhoto, Canvas, FaceAtWork, FaceResult, Verdict
 from reverse_personalization.engines import Engine, load_engine
-from reverse_personalization.engines.base import Conditions
+from reverse_personalization.engines.base import Conditions, Encoded, Labels
 from reverse_personalization.errors import EngineError, UsageError
 from reverse_personalization.faces.compositing import paste
 from reverse_personalization.faces.detection import YuNetDetector
@@ -97,15 +97,15 @@ class Anonymizer:
         for strength in self._escalation():  # an impossible schedule is an error now, not with every face
             inversion.timesteps(strength.steps, strength.skip)
         self.noise = KeyedNoise(self.settings.seed)
-        self._engine: Engine[Any] = load_engine(self.settings)
+        self.engine: Engine[Any] = load_engine(self.settings)
         self._detector = YuNetDetector(threshold=self.settings.detection_threshold)
-        self._verifier = _verifier(self._detector, self._engine.guide)
+        self.verifier = _verifier(self._detector, self.engine.guide)
 
     @property
     def models(self) -> tuple[ModelCard, ...]:
         """The models in use."""
         always = ("yunet", "sface", "dlib-resnet", "dlib-landmarks5")
-        entries = (weights.entry(name) for name in dict.fromkeys((*always, *self._engine.weights)))
+        entries = (weights.entry(name) for name in dict.fromkeys((*always, *self.engine.weights)))
         return tuple(ModelCard(e.name, Path(e.path).name, e.sha256, e.licence) for e in entries)
 
     def anonymize(self, image: Picture) -> AnonymizedPhoto:
@@ -146,16 +146,16 @@ class Anonymizer:
         for index, face in enumerate(self._detector.detect(picture)):
             work = FaceAtWork(canvas, index, face, (digest, index))
             with self._failing_closed(work):
-                work.source = self._verifier.source(picture, face)
-                if not self._verifier.recognises(work.source):
+                work.source = self.verifier.source(picture, face)
+                if not self.verifier.recognises(work.source):
                     self._obscure(work, "Too unclear to be recognised, so nothing could be verified.")
                     continue
                 work.embedding = self._embedding(picture, work.source)
-                work.encoded = self._engine.encode(picture, face)
+                work.encoded = self.engine.encode(picture, face)
                 yield work
 
     def _embedding(self, picture: ByteArray, source: Source) -> FloatArray:
-        guide = self._engine.guide
+        guide = self.engine.guide
         known = source.embeddings.get(guide.name)
         return guide.embed(picture, source.face) if known is None else known
 
@@ -163,9 +163,15 @@ class Anonymizer:
         self, faces: Sequence[FaceAtWork], strength: Strength
     ) -> Iterator[tuple[FaceAtWork, inversion.Array]]:
         """The latents of faces that are tried at the same strength, as many at once as the engine takes."""
-        for batch in _batches(faces, self._engine.batch):
+        for batch in _batches(faces, self.engine.batch):
             try:
-                yield from zip(batch, self._invert(batch, strength), strict=True)
+                latents = self._invert(
+                    [face.encoded for face in batch],
+                    [face.embedding for face in batch],
+                    [(*face.labels, face.rung) for face in batch],
+                    strength,
+                )
+                yield from zip(batch, latents, strict=True)
             except Exception:
                 if len(batch) > 1:  # one that fails does not drag the others along
                     for face in batch:
@@ -174,11 +180,21 @@ class Anonymizer:
                 with self._failing_closed(batch[0]):
                     raise
 
-    def _invert(self, faces: Sequence[FaceAtWork], strength: Strength) -> inversion.Array:
+    def regenerations(self, encoded: Encoded, embedding: FloatArray, label: Labels) -> Iterator[inversion.Array]:
+        """A face's latents, from one try to the next, each pushed harder, with another stranger."""
+        for rung, strength in enumerate(self._escalation()):
+            yield self._invert([encoded], [embedding], [(*label, rung)], strength)[0]
+
+    def _invert(
+        self,
+        encoded: Sequence[Encoded],
+        embeddings: Sequence[FloatArray],
+        labels: Sequence[Labels],
+        strength: Strength,
+    ) -> inversion.Array:
         """The method: invert under the null identity, regenerate away from the faces' own."""
-        engine, labels = self._engine, [(*face.labels, face.rung) for face in faces]
-        encoded = [face.encoded for face in faces]
-        known = engine.conditions(encoded, [face.embedding for face in faces], self.noise, labels)
+        engine = self.engine
+        known = engine.conditions(encoded, embeddings, self.noise, labels)
         fields = self._fields(known, strength)
         keeps = [one.keep for one in encoded]
         is_nullface = self.settings.method == "nullface"
@@ -191,7 +207,7 @@ class Anonymizer:
             generation=fields.generation,
             schedule=engine.schedule,
             order=1 if is_nullface else 2,
-            inversion_batch=engine.inversion_batch(len(faces), strength.steps),
+            inversion_batch=engine.inversion_batch(len(encoded), strength.steps),
             keep=None if keeps[0] is None else engine.stack(keeps),
             # NullFace keeps a part only from a third of the way on, so that it blends with what is new.
             keep_from=strength.steps // 3 if is_nullface else 0,
@@ -219,9 +235,9 @@ class Anonymizer:
         """Take a try for the result, or send the face up the ladder, or obscure it at its end."""
         with self._failing_closed(work):
             work.tries += 1
-            rendering = self._engine.decode(work.canvas.image, work.encoded, x)
+            rendering = self.engine.decode(work.canvas.image, work.encoded, x)
             result = work.canvas.with_pasted(rendering)
-            check = self._verifier.check(result, work.source)
+            check = self.verifier.check(result, work.source)
             if not check.matches and _is_believable(check, work.face):
                 work.canvas.image = result
                 reason = "Replaced; no recogniser matches it."
@@ -265,13 +281,13 @@ class Anonymizer:
         for strength in COARSER:
             rendering = obscure(canvas.image, work.face, kind=kind, strength=strength)
             hidden = paste(canvas.image, rendering)
-            check = self._verifier.check(hidden, work.source)
+            check = self.verifier.check(hidden, work.source)
             if not check.matches:
                 break
         else:
             rendering = obscure(canvas.image, work.face, kind="solid")
             hidden = paste(canvas.image, rendering)
-            check = self._verifier.check(hidden, work.source)
+            check = self.verifier.check(hidden, work.source)
         canvas.image = hidden
         work.settle(_result(work, "obscured", reason, check), rendering)
 

@@ -198,17 +198,27 @@ def image_record(
         notes: sentences to add.
     """
     return ImageRecord(
-        tool=ToolRecord(name=DISTRIBUTION, version=tool_version()),
+        tool=this_tool(),
         created=datetime.now(UTC).replace(microsecond=0),
         source=SourceRecord(file=source),
         output=output,
         repeatable=settings.seed is not None,
         settings=SettingsRecord.of(settings),
-        models=tuple(
-            ModelRecord(name=card.name, file=card.file, sha256=card.sha256, licence=card.licence) for card in models
-        ),
+        models=model_records(models),
         faces=tuple(_face(index, face) for index, face in enumerate(result.faces)),
         notes=tuple(notes),
+    )
+
+
+def this_tool() -> ToolRecord:
+    """The running program, for a record."""
+    return ToolRecord(name=DISTRIBUTION, version=tool_version())
+
+
+def model_records(models: Iterable[ModelCard]) -> tuple[ModelRecord, ...]:
+    """Models, for a record."""
+    return tuple(
+        ModelRecord(name=card.name, file=card.file, sha256=card.sha256, licence=card.licence) for card in models
     )
 
 

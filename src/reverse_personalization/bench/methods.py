@@ -101,7 +101,7 @@ class Unverified(Anonymizer):
     def _judge(self, work: FaceAtWork, x: Any, *, last: bool) -> None:
         del last
         with self._failing_closed(work):
-            rendering = self._engine.decode(work.canvas.image, work.encoded, x)
+            rendering = self.engine.decode(work.canvas.image, work.encoded, x)
             work.canvas.image = work.canvas.with_pasted(rendering)
             result = FaceResult(work.face.box, work.face.score, "anonymized", "Not verified.", 1)
             work.settle(result, rendering)

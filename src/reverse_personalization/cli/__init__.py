@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "anonymize": "Replace every face in photos by a believable stranger's.",
     "doctor": "Show what is installed and what is missing.",
     "models": "List, fetch and verify the model files.",
+    "video": "Find the faces of a video, review them, render it.",
     "bench": "Measure how well people stay unrecognised.",
     "train": "Train the models that this project ships.",
 }

@@ -13,6 +13,7 @@ import typer
 from pydantic import ValidationError
 
 from reverse_personalization.errors import OutputError, UsageError
+from reverse_personalization.media.formats import VIDEO_SUFFIXES
 from reverse_personalization.settings import (
     Device,
     DType,
@@ -36,6 +37,7 @@ _FILES: Final = "Files"
 _METHOD: Final = "How faces change"
 _SAFETY: Final = "Finding faces, and faces that cannot be replaced"
 _DIFFUSION: Final = "The sdxl engine"
+_VIDEO: Final = "Videos"
 _ENGINES: Final = "the engine's own"
 _DEFAULTS: Final = Settings()
 _KEEP: Final = f"{Settings.model_fields['keep'].description} With commas."
@@ -59,8 +61,12 @@ def _setting(name: str, *, panel: str, default: str | bool = True) -> Any:
 
 @app.command()
 def anonymize(  # noqa: PLR0913, PLR0917
-    inputs: Annotated[list[str], typer.Argument(metavar="INPUT", help="Photos, folders (with -r), globs in quotes.")],
-    output: Annotated[str, _option("--output", "-o", panel=_FILES, text="A file for one photo, else a folder.")],
+    inputs: Annotated[
+        list[str], typer.Argument(metavar="INPUT", help="Photos, folders (with -r), globs in quotes; or videos.")
+    ],
+    output: Annotated[
+        str, _option("--output", "-o", panel=_FILES, text="A file for one photo or video, else a folder.")
+    ],
     recursive: Annotated[
         bool, _option("--recursive", "-r", panel=_FILES, text="Enter folders; the output mirrors them.")
     ] = False,
@@ -113,6 +119,10 @@ def anonymize(  # noqa: PLR0913, PLR0917
     attribute_strength: Annotated[float | None, _setting("attribute_strength", panel=_METHOD, default=_ENGINES)] = None,
     keep: Annotated[str, _option("--keep", panel=_METHOD, text=_KEEP)] = "",
     seed: Annotated[int | None, _setting("seed", panel=_METHOD)] = None,
+    audio: Annotated[bool, _option("--audio/--no-audio", panel=_VIDEO, text="Copy sound and subtitles.")] = True,
+    crf: Annotated[
+        int, typer.Option(min=0, max=51, help="The encoder's quality; lower is better.", rich_help_panel=_VIDEO)
+    ] = 18,
     allow_non_anonymizing: Annotated[
         bool,
         _option("--allow-non-anonymizing", panel=_METHOD, text="Accept a guidance that does not push away."),
@@ -171,12 +181,37 @@ def anonymize(  # noqa: PLR0913, PLR0917
         memory=memory,
     )
     _check_direction(settings, allowed=allow_non_anonymizing)
+    if clips := _videos(inputs):
+        from reverse_personalization.cli.video import anonymize_videos
+
+        return anonymize_videos(
+            clips,
+            Path(output),
+            settings,
+            audio=audio,
+            crf=crf,
+            force=force,
+            allow_no_faces=allow_no_faces,
+            quiet=progress != "auto",
+        )
     plan = make_plan(inputs, output, recursive=recursive, contact_sheet=contact_sheet)
     policy = Policy(force=force, resume=resume, allow_no_faces=allow_no_faces, dry_run=dry_run)
     sheet = None if dry_run else _sheet(contact_sheet, force=force)
     with _watchers(progress, dry_run=dry_run) as watchers:
         batch = Batch(settings, lambda: _load(settings), policy, watchers, sheet)
         return batch.run(plan).exit_code
+
+
+def _videos(inputs: list[str]) -> list[Path]:
+    """The inputs, where they are videos.
+
+    Raises:
+        UsageError: some are and some are not.
+    """
+    clips = [Path(name) for name in inputs if Path(name).suffix.lower() in VIDEO_SUFFIXES]
+    if clips and len(clips) < len(inputs):
+        raise UsageError("Photos and videos together: give them in two runs.")
+    return clips
 
 
 def _settings(**options: Any) -> Settings:

@@ -41,14 +41,15 @@ class Detector(Protocol):
 class YuNetDetector:
     """YuNet (OpenCV zoo), over scales and quarter turns, merged."""
 
-    def __init__(self, *, threshold: float = 0.6, turned: bool = True) -> None:
+    def __init__(self, *, threshold: float = 0.6, turned: bool = True, scales: Sequence[int] = SCALES) -> None:
         """Load the network.
 
         Args:
             threshold: least score of a face, 0 to 1.
             turned: search for lying and upside-down faces too.
+            scales: long sides, in pixels, at which a picture is searched.
         """
-        self._threshold = threshold
+        self._threshold, self._scales = threshold, tuple(scales)
         self._turned = (1, 2, 3) if turned else ()
         self._net = cv2.FaceDetectorYN.create(
             str(weights.path("yunet")), "", (320, 320), min(threshold, TURNED_THRESHOLD), 0.3, 5000
@@ -72,7 +73,7 @@ class YuNetDetector:
 
     def _search(self, image_rgb: ByteArray) -> Iterator[Face]:
         long_side = max(image_rgb.shape[:2])
-        for scale in _useful(SCALES, long_side):
+        for scale in _useful(self._scales, long_side):
             yield from self._search_at(image_rgb, scale / long_side, turns=0)
         for turns in self._turned:
             for scale in _useful(TURNED_SCALES, long_side):

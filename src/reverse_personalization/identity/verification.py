@@ -112,6 +112,24 @@ class Verifier:
                 break
         return Check(tuple(similarities), found)
 
+    def still_matches(
+        self, image_rgb: ByteArray, face: Face, embeddings: dict[str, FloatArray], *, thorough: bool
+    ) -> bool:
+        """Whether a recogniser takes what is in a face's place for somebody whose embeddings are given.
+
+        Args:
+            image_rgb: uint8 H x W x 3.
+            face: the place; it is not searched anew.
+            embeddings: by recogniser.
+            thorough: ask all recognisers; else only the quickest.
+        """
+        asked = self._recognisers if thorough else self._recognisers[:1]
+        return any(
+            recogniser.similarity(recogniser.embed(image_rgb, face), embeddings[recogniser.name]).item()
+            > self._thresholds[recogniser.name]
+            for recogniser, _ in asked
+        )
+
     def _compare(
         self, recogniser: Recogniser, role: Role, image_rgb: ByteArray, face: Face, source: Source
     ) -> Similarity:

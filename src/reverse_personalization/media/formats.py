@@ -33,6 +33,8 @@ class Format:
     metadata: bool = True
 
 
+VIDEO_SUFFIXES: Final = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi")
+
 _WRITABLE: Final = (
     Format("JPEG", (".jpg", ".jpeg", ".jpe", ".jfif"), alpha=False),
     Format("PNG", (".png",), deep=True),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -72,8 +72,15 @@ class CompactEngine:
         self._mesher = FaceMesher()
         self.guide: Recogniser = guide or SFace()
 
-    def encode(self, image_rgb: ByteArray, face: Face) -> Encoded:
+    def encode(
+        self, image_rgb: ByteArray, face: Face, *, smooth: Callable[[FloatArray], FloatArray] | None = None
+    ) -> Encoded:
         """Mesh a face and take it apart; `x0` is float32 d.
+
+        Args:
+            image_rgb: uint8 H x W x 3.
+            face: where it is.
+            smooth: eases the mesh's vertices (float32 468 x 3), as from frame to frame of a video.
 
         Raises:
             EngineError: no mesh can be laid on the face.
@@ -81,6 +88,8 @@ class CompactEngine:
         mesh = self._mesher.mesh(image_rgb, face)
         if mesh.score < LEAST_MESH_SCORE:
             raise EngineError(f"No mesh fits the face (score {mesh.score:.2f}, at least {LEAST_MESH_SCORE} needed).")
+        if smooth is not None:
+            mesh = Mesh(smooth(mesh.vertices), mesh.score)
         encoding = self._codec.encode(image_rgb, mesh)
         return Encoded(encoding.codes, self._codec.kept, MeshedFace(mesh, encoding))
 

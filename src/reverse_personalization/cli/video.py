@@ -1,0 +1,150 @@
+"""`revpers video`: find the faces of a video, review them, render it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from reverse_personalization.errors import OutputError, UsageError
+from reverse_personalization.settings import Settings
+
+if TYPE_CHECKING:
+    from reverse_personalization.video.record import VideoRecord
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="Find the faces of a video, review them, render it.")
+Clip = Annotated[Path, typer.Argument(metavar="VIDEO", help="The video.")]
+Progress = Callable[[str, int, int], None]
+
+
+@app.callback()
+def video() -> None:
+    """Find the faces of a video, review them, render it."""
+
+
+@app.command()
+def analyze(
+    clip: Clip,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The JSON file of what was found; edit it freely.")],
+    page: Annotated[
+        Path | None, typer.Option(help="An HTML page of the faces found. Holds original faces: never publish it.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
+) -> None:
+    """Find and follow every face, and write who is where, to be reviewed."""
+    from reverse_personalization.video.analysis import analyze as find
+    from reverse_personalization.video.page import write_review
+
+    for path in (output, page):
+        if path is not None and path.exists() and not force:
+            raise OutputError(f"{path}: exists already; add --force to replace it, or give another name.")
+    _weights()
+    with shown() as progress:
+        found = find(clip, progress=progress)
+    found.save(output)
+    if page is not None:
+        write_review(clip, found, page)
+    people = len({track.person for track in found.tracks})
+    typer.echo(f"{found.frames} frames, {len(found.tracks)} tracks of {people} people: {output}")
+    if found.doubtful:
+        typer.echo(f"{len(found.doubtful)} moments to look at, where a face was hardly seen.")
+
+
+@app.command()
+def render(
+    clip: Clip,
+    analysis: Annotated[Path, typer.Option(help="What `revpers video analyze` wrote.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The video to write.")],
+    seed: Annotated[int | None, typer.Option(min=0, help="Makes a run repeatable.")] = None,
+    attributes: Annotated[str | None, typer.Option(help="What the strangers should be.")] = None,
+    audio: Annotated[bool, typer.Option("--audio/--no-audio", help="Copy sound and subtitles.")] = True,
+    crf: Annotated[int, typer.Option(min=0, max=51, help="The encoder's quality; lower is better.")] = 18,
+    force: Annotated[bool, typer.Option("--force", help="Replace an output that exists.")] = False,
+) -> None:
+    """Render a video as its analysis says."""
+    from reverse_personalization.video.analysis import Analysis
+    from reverse_personalization.video.anonymizing import anonymize_video, check_output
+
+    check_output([clip], [output], force=force)
+    found = Analysis.load(analysis)
+    _weights()
+    settings = Settings(seed=seed, attributes=attributes)
+    with shown() as progress:
+        record = anonymize_video(
+            clip, output, settings, analysis=found, sound=audio, crf=crf, allow_no_faces=True, progress=progress
+        )
+    tell(record, output)
+
+
+def anonymize_videos(
+    clips: list[Path],
+    output: Path,
+    settings: Settings,
+    *,
+    audio: bool,
+    crf: int,
+    force: bool,
+    allow_no_faces: bool,
+    quiet: bool,
+) -> int:
+    """Do what `revpers anonymize` was asked to with videos; the most serious exit code."""
+    from reverse_personalization.cli.failures import failure_of, most_serious
+    from reverse_personalization.video.anonymizing import anonymize_video, check_output
+    from reverse_personalization.video.reading import is_video
+
+    single = len(clips) == 1 and is_video(output)
+    outputs = [output] if single else [output / clip.name for clip in clips]
+    if len({path.resolve() for path in outputs}) < len(outputs):
+        raise UsageError(f"{output}: two videos of one name would go there; rename one.")
+    check_output(clips, outputs, force=force)
+    _weights()
+    codes = [0]
+    for clip, target in zip(clips, outputs, strict=True):
+        try:
+            with shown(quiet=quiet) as progress:
+                record = anonymize_video(
+                    clip, target, settings, sound=audio, crf=crf, allow_no_faces=allow_no_faces, progress=progress
+                )
+            tell(record, target)
+        except Exception as error:  # the other videos are still to be done
+            failure = failure_of(error, clip)
+            typer.echo(f"error: {failure.sentence}", err=True)
+            codes.append(failure.exit_code)
+    return most_serious(codes)
+
+
+def tell(record: VideoRecord, output: Path) -> None:
+    """Say what was done, and where to look."""
+    total = {what: sum(t.frames.get(what, 0) for t in record.tracks) for what in ("anonymized", "obscured", "kept")}
+    counts = ", ".join(f"{count} {what}" for what, count in total.items() if count)
+    typer.echo(
+        f"{output}: {record.frames} frames, {len(record.tracks)} tracks; faces in frames: {counts or 'none'}.", err=True
+    )
+    for track in record.tracks:
+        if track.reason:
+            typer.echo(f"warning: person {track.person} (track {track.track}) is obscured: {track.reason}", err=True)
+    if record.doubtful:
+        typer.echo(f"warning: {len(record.doubtful)} spans in which a face was hardly seen; see the record.", err=True)
+
+
+@contextmanager
+def shown(*, quiet: bool = False) -> Iterator[Progress]:
+    """A bar with the time left, on terminals."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=quiet or not sys.stderr.isatty()) as bar:
+        task = bar.add_task("starting", total=None)
+        yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total)
+
+
+def _weights() -> None:
+    from reverse_personalization import weights
+
+    weights.pull(weights.needed_by("compact"), progress=lambda sentence: typer.echo(sentence, err=True))

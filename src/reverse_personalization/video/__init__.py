@@ -1,0 +1,1 @@
+"""Videos: found, tracked, reviewed, rendered; the same stranger in every frame."""

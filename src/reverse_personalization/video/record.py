@@ -1,0 +1,99 @@
+"""What was done to a video, as the JSON file beside it; like a photo's record, it leads back to nobody."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+from reverse_personalization.record import (
+    METHOD,
+    ModelRecord,
+    OutputRecord,
+    SettingsRecord,
+    SourceRecord,
+    ToolRecord,
+    Verdict,
+    model_records,
+    this_tool,
+)
+from reverse_personalization.settings import Settings
+from reverse_personalization.video.analysis import Analysis
+from reverse_personalization.video.rendering import Coverage
+
+if TYPE_CHECKING:
+    from reverse_personalization.anonymizer import ModelCard
+
+
+class TrackRecord(BaseModel):
+    """A face over time, and what became of it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    track: int
+    """Number of the track."""
+    person: int
+    """Number of the person; tracks of one person have one stranger."""
+    verdict: Verdict
+    """The worst that happened in any frame: kept, then obscured, then anonymized."""
+    frames: dict[str, int]
+    """In how many frames the face was anonymized, obscured or kept."""
+    seen: dict[str, int]
+    """In how many frames it was detected, or is where it must have been."""
+    reason: str
+    """Why the person is obscured in all frames, if so."""
+
+
+class VideoRecord(BaseModel):
+    """What was done to a video."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    schema_version: Literal[1] = 1
+    """Version of this format."""
+    tool: ToolRecord
+    created: AwareDatetime
+    source: SourceRecord
+    output: OutputRecord
+    method: str = METHOD
+    settings: SettingsRecord
+    models: tuple[ModelRecord, ...]
+    frames: int
+    """Frames of the video."""
+    tracks: tuple[TrackRecord, ...]
+    doubtful: tuple[tuple[int, int], ...]
+    """First and last frames of spans in which a face was hardly seen: look at these."""
+
+
+def video_record(
+    source: Path,
+    output: Path,
+    analysis: Analysis,
+    coverage: Sequence[Coverage],
+    *,
+    settings: Settings,
+    models: Iterable[ModelCard],
+) -> VideoRecord:
+    """The record of a video that was written."""
+    with output.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return VideoRecord(
+        tool=this_tool(),
+        created=datetime.now(UTC).replace(microsecond=0),
+        source=SourceRecord(file=source.name),
+        output=OutputRecord(file=output.name, sha256=digest, marked=settings.mark),
+        settings=SettingsRecord.of(settings),
+        models=model_records(models),
+        frames=analysis.frames,
+        tracks=tuple(TrackRecord(verdict=_verdict(one), **asdict(one)) for one in coverage),
+        doubtful=tuple(analysis.doubtful),
+    )
+
+
+def _verdict(one: Coverage) -> Verdict:
+    return next((v for v in (Verdict.KEPT, Verdict.OBSCURED) if one.frames.get(v)), Verdict.ANONYMIZED)

@@ -1,0 +1,286 @@
+"""Rendering an analysed video: one stranger per person, the same change in every frame, each frame verified.
+
+A person's change of codes is found once, on several frames, and applied to every frame's own face: light,
+expression and pose are the frame's, the stranger is the same, and nothing flickers that did not before.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+
+from reverse_personalization.anonymizer import Anonymizer, ModelCard
+from reverse_personalization.engines.base import Encoded
+from reverse_personalization.engines.compact.engine import CompactEngine
+from reverse_personalization.errors import EngineError, UsageError
+from reverse_personalization.faces.compositing import paste
+from reverse_personalization.faces.face import ByteArray, Face, FloatArray
+from reverse_personalization.identity.verification import Source
+from reverse_personalization.obscuring import obscure
+from reverse_personalization.settings import Settings
+from reverse_personalization.video.analysis import Analysis, TrackEntry, face_of
+from reverse_personalization.video.reading import Frame, VideoReader
+from reverse_personalization.video.writing import VideoWriter
+
+Progress = Callable[[str, int, int], None]
+# Frames of a person on which the stranger is found, and on which all must verify but this share.
+SAMPLES, MAY_FAIL = 8, 0.25
+LEAST_SCORE = 0.6
+# Weight of the present frame's landmarks against those before, moved along: jitter looks like flicker.
+PRESENT = 0.6
+# Frames for which a face stays obscured after it could not be verified, so that it does not blink.
+HOLD = 6
+# Every so manieth frame all recognisers are asked, the others only the quickest.
+THOROUGH_EVERY = 10
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """A frame's face, on which a stranger is tried."""
+
+    image_rgb: ByteArray
+    face: Face
+    source: Source
+    encoded: Encoded
+
+
+@dataclass(frozen=True, eq=False)
+class Stranger:
+    """What becomes of a person.
+
+    Attributes:
+        change: float32 d, of codes; None: the person is obscured.
+        known: who it was, by recogniser: the mean embedding of the frames that were looked at.
+        tries: how often a change was tried.
+        reason: why it is obscured, in a sentence.
+    """
+
+    change: FloatArray | None
+    known: dict[str, FloatArray]
+    tries: int
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What was done in how many frames of a track.
+
+    Attributes:
+        track, person: their numbers.
+        frames: by what was done: "anonymized", "obscured", "kept".
+        seen: by how the face was found: "detected", "interpolated", "extended".
+        reason: why the person is obscured as a whole, if so.
+    """
+
+    track: int
+    person: int
+    frames: dict[str, int]
+    seen: dict[str, int]
+    reason: str
+
+
+class VideoAnonymizer:
+    """Renders videos; models load once."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Load the models.
+
+        Raises:
+            UsageError: another engine than the compact one.
+        """
+        if settings.engine != "compact":
+            raise UsageError("--engine sdxl: videos are the compact engine's so far; leave it out.")
+        self._anonymizer, self._settings = Anonymizer(settings=settings), settings
+        self._engine = cast(CompactEngine, self._anonymizer.engine)
+
+    @property
+    def models(self) -> tuple[ModelCard, ...]:
+        """The models in use."""
+        return self._anonymizer.models
+
+    def render(
+        self,
+        path: Path,
+        analysis: Analysis,
+        output: Path,
+        *,
+        sound: bool = True,
+        quality: int = 18,
+        progress: Progress | None = None,
+    ) -> list[Coverage]:
+        """Write the video with every face replaced, obscured or kept, as the analysis says.
+
+        Raises:
+            UnreadableVideoError: the video cannot be read.
+            OutputError: the output cannot be written; nothing is left of it.
+        """
+        told = progress or (lambda what, done, total: None)
+        strangers = self.strangers(path, analysis, told)
+        faces = _by_frame(analysis.tracks)
+        work = {track.id: TrackAtWork(track, strangers[track.person]) for track in analysis.tracks}
+        with (
+            VideoReader(path) as reader,
+            VideoWriter(output, reader, sound=sound, quality=quality, mark=self._settings.mark) as writer,
+        ):
+            for item in reader.items(sound=sound):
+                if not isinstance(item, Frame):
+                    writer.copy(item)
+                    continue
+                image = item.image_rgb
+                for track, face in faces.get(item.index, ()):
+                    image = self._done(image, item.image_rgb, face, work[track])
+                writer.write(item, image)
+                told("rendering", item.index + 1, analysis.frames)
+        return [one.coverage() for one in work.values()]
+
+    def strangers(self, path: Path, analysis: Analysis, told: Progress) -> dict[int, Stranger]:
+        """A stranger for every person who is to be replaced."""
+        wanted = _sample_frames(analysis)
+        samples: dict[int, list[Sample]] = defaultdict(list)
+        with VideoReader(path) as reader:
+            for frame in reader.frames():
+                for person, face in wanted.get(frame.index, ()):
+                    sample = self._sample(frame.image_rgb, face)
+                    if sample is not None:
+                        samples[person].append(sample)
+                told("meeting people", frame.index + 1, analysis.frames)
+                if frame.index >= max(wanted, default=-1):
+                    break
+        people = {track.person for track in analysis.tracks}
+        return {person: self._stranger(person, samples[person]) for person in sorted(people)}
+
+    def _sample(self, image_rgb: ByteArray, face: Face) -> Sample | None:
+        verifier = self._anonymizer.verifier
+        source = verifier.source(image_rgb, face)
+        if not verifier.recognises(source):
+            return None
+        try:
+            return Sample(image_rgb, face, source, self._engine.encode(image_rgb, face))
+        except EngineError:
+            return None
+
+    def _stranger(self, person: int, samples: Sequence[Sample]) -> Stranger:
+        """Escalate until the change verifies on nearly all samples."""
+        if not samples:
+            return Stranger(None, {}, 0, "Never seen clearly enough to be verified.")
+        names = samples[0].source.embeddings
+        known = {name: np.mean([sample.source.embeddings[name] for sample in samples], 0) for name in names}
+        tries = 0
+        mean, embedding = self._mean(samples)
+        for tries, x in enumerate(self._anonymizer.regenerations(mean, embedding, ("person", person)), 1):
+            change = np.asarray(x - mean.x0, np.float32)
+            failed = sum(not self._verifies(sample, change) for sample in samples)
+            if failed <= MAY_FAIL * len(samples):
+                return Stranger(change, known, tries)
+        return Stranger(None, known, tries, "A recogniser still matched the result after every try.")
+
+    def _mean(self, samples: Sequence[Sample]) -> tuple[Encoded, FloatArray]:
+        """A face with the samples' mean codes and embedding."""
+        guide = self._engine.guide.name
+        embedding = np.mean([sample.source.embeddings[guide] for sample in samples], 0)
+        codes = np.mean([sample.encoded.x0 for sample in samples], 0).astype(np.float32)
+        return replace(samples[0].encoded, x0=codes), embedding
+
+    def _verifies(self, sample: Sample, change: FloatArray) -> bool:
+        engine = self._engine
+        rendering = engine.decode(sample.image_rgb, sample.encoded, sample.encoded.x0 + change)
+        check = self._anonymizer.verifier.check(paste(sample.image_rgb, rendering), sample.source)
+        return not check.matches and check.face is not None
+
+    def _done(self, image: ByteArray, original: ByteArray, face: Face, work: TrackAtWork) -> ByteArray:
+        """The frame with one face done; whatever goes wrong, the face does not stay."""
+        if work.entry.action == "keep":
+            return work.count(image, "kept")
+        if work.entry.action == "replace" and work.stranger.change is not None and not work.holds():
+            try:
+                replaced = self._replaced(image, original, face, work)
+            except Exception:
+                replaced = None
+            if replaced is not None:
+                return work.count(replaced, "anonymized")
+            work.hold()
+        rendering = obscure(image, face, kind=self._settings.fallback)
+        return work.count(paste(image, rendering), "obscured")
+
+    def _replaced(self, image: ByteArray, original: ByteArray, face: Face, work: TrackAtWork) -> ByteArray | None:
+        """The frame with the stranger in it, or None where it does not verify."""
+        engine, verifier = self._engine, self._anonymizer.verifier
+        encoded = engine.encode(original, face, smooth=work.smoothed)
+        change = work.stranger.change
+        rendering = engine.decode(image, encoded, encoded.x0 + change)
+        result = paste(image, rendering)
+        work.frames_done += 1
+        thorough = work.frames_done % THOROUGH_EVERY == 1
+        matches = verifier.still_matches(result, face, work.stranger.known, thorough=thorough)
+        return None if matches else result
+
+
+class TrackAtWork:
+    """A track while it is rendered."""
+
+    def __init__(self, entry: TrackEntry, stranger: Stranger) -> None:
+        """Begin."""
+        self.entry, self.stranger = entry, stranger
+        self.frames_done = 0
+        self._held = 0
+        self._before: FloatArray | None = None
+        self._counts: Counter[str] = Counter()
+
+    def smoothed(self, vertices: FloatArray) -> FloatArray:
+        """Landmarks (468 x 3) eased by those of the frame before, moved to where the face is now."""
+        if self._before is not None:
+            here, there = vertices.mean(0), self._before.mean(0)
+            scale = float(np.linalg.norm(vertices - here) / (np.linalg.norm(self._before - there) + 1e-6))
+            moved = (self._before - there) * scale + here
+            # A head that turned is no jitter.
+            if np.abs(moved - vertices).mean() < 0.02 * float(np.ptp(vertices[:, 0])):
+                vertices = (PRESENT * vertices + (1 - PRESENT) * moved).astype(np.float32)
+        self._before = vertices
+        return vertices
+
+    def hold(self) -> None:
+        """Keep the face obscured for a while."""
+        self._held = HOLD
+
+    def holds(self) -> bool:
+        """Whether it is being kept obscured."""
+        self._held = max(0, self._held - 1)
+        return self._held > 0
+
+    def count(self, image: ByteArray, what: str) -> ByteArray:
+        """Note what was done in a frame."""
+        self._counts[what] += 1
+        return image
+
+    def coverage(self) -> Coverage:
+        """What was done."""
+        seen = Counter(str(face.how) for face in self.entry.faces)
+        return Coverage(self.entry.id, self.entry.person, dict(self._counts), dict(seen), self.stranger.reason)
+
+
+def _by_frame(tracks: Sequence[TrackEntry]) -> dict[int, list[tuple[int, Face]]]:
+    frames: dict[int, list[tuple[int, Face]]] = defaultdict(list)
+    for track in tracks:
+        for span in track.faces:
+            frames[span.frame].append((track.id, face_of(span)))
+    return frames
+
+
+def _sample_frames(analysis: Analysis) -> dict[int, list[tuple[int, Face]]]:
+    """Frames on which people are met: of the faces seen best, some that lie apart."""
+    wanted: dict[int, list[tuple[int, Face]]] = defaultdict(list)
+    spans: dict[int, list[tuple[int, Face]]] = defaultdict(list)
+    for track in analysis.tracks:
+        if track.action == "replace":
+            spans[track.person] += [(s.frame, face_of(s)) for s in track.faces if s.score >= LEAST_SCORE]
+    for person, seen in spans.items():
+        best = sorted(seen, key=lambda one: -one[1].score * one[1].size)[: max(SAMPLES, len(seen) // 2)]
+        best.sort(key=lambda one: one[0])
+        for i in np.unique(np.linspace(0, len(best) - 1, SAMPLES).astype(int)) if best else ():
+            wanted[best[i][0]].append((person, best[i][1]))
+    return wanted

@@ -1,0 +1,140 @@
+"""Videos out: complete, or not there at all."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import av
+from av.error import FFmpegError
+
+from reverse_personalization.errors import OutputError
+from reverse_personalization.faces.face import ByteArray
+from reverse_personalization.media.marking import DIGITAL_SOURCE_TYPE
+from reverse_personalization.video.reading import Frame, VideoReader, copied_streams
+
+# Fine enough for any rate, so that variable frame rates keep their times.
+TIME_BASE = Fraction(1, 90_000)
+CODECS = {".webm": "libvpx-vp9"}
+
+
+class VideoWriter:
+    """Encodes frames and copies sound; the file appears when everything is in it. A context manager."""
+
+    def __init__(
+        self, path: Path, source: VideoReader, *, sound: bool = True, quality: int = 18, mark: bool = True
+    ) -> None:
+        """Begin a video.
+
+        Args:
+            path: where it goes; its suffix decides the container.
+            source: whose rate it has, and whose sound and subtitles are copied; its metadata are not.
+            sound: whether they are.
+            quality: constant rate factor of the encoder, 0 (lossless) to 51.
+            mark: write the IPTC digital source type into the comment.
+
+        Raises:
+            OutputError: the place cannot be written, or the container holds no video.
+        """
+        self.path = path
+        self._partial = path.with_name(f".revpers-{secrets.token_hex(8)}{path.suffix}")
+        self._source, self._quality = source, quality
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._container: Any = av.open(str(self._partial), "w")
+        except (FFmpegError, OSError, ValueError):
+            raise OutputError(
+                f"{path}: cannot be written; give a file that ends in .mp4, in a folder that is writable."
+            ) from None
+        if mark:
+            self._container.metadata["comment"] = f"DigitalSourceType: {DIGITAL_SOURCE_TYPE}"
+        self._stream: Any = None
+        self._copied: dict[int, Any] = {}
+        self._last = -1
+        self._sound = sound
+        self._early: list[Any] = []
+
+    def write(self, frame: Frame, image_rgb: ByteArray) -> None:
+        """Add a picture at the time of `frame`.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        if self._stream is None:
+            self._begin(image_rgb)
+        picture = av.VideoFrame.from_ndarray(image_rgb, format="rgb24")
+        # Times must rise; two frames of one time come from broken files.
+        self._last = max(self._last + 1, round(frame.seconds / TIME_BASE))
+        picture.pts, picture.time_base = self._last, TIME_BASE
+        self._mux(lambda: self._container.mux(self._stream.encode(picture)))
+
+    def copy(self, packet: Any) -> None:
+        """Copy a packet of sound or subtitles."""
+        if self._stream is None:  # decoders are slow to give their first frame
+            self._early.append(packet)
+            return
+        stream = self._copied.get(packet.stream.index)
+        if stream is not None:
+            packet.stream = stream
+            self._mux(lambda: self._container.mux(packet))
+
+    def finish(self) -> None:
+        """Complete the file and give it its name."""
+        if self._stream is not None:
+            self._mux(lambda: self._container.mux(self._stream.encode(None)))
+        self._mux(self._container.close)
+        self._partial.replace(self.path)
+
+    def abandon(self) -> None:
+        """Remove what was written."""
+        with contextlib.suppress(Exception):
+            self._container.close()
+        self._partial.unlink(missing_ok=True)
+
+    def __enter__(self) -> Self:
+        """The writer itself."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Finish, or remove everything after an error."""
+        if kind is not None:
+            self.abandon()
+            return
+        try:
+            self.finish()
+        except BaseException:
+            self.abandon()
+            raise
+
+    def _begin(self, image_rgb: ByteArray) -> None:
+        height, width = image_rgb.shape[:2]
+        rate = Fraction(self._source.rate).limit_denominator(1001)
+        codec = CODECS.get(self.path.suffix.lower(), "libx264")
+        options = {"crf": str(self._quality)} | ({"b": "0"} if codec != "libx264" else {})
+        try:
+            self._stream = self._container.add_stream(codec, rate=rate, options=options)
+        except (FFmpegError, ValueError):
+            raise OutputError(f"{self.path}: its container holds no {codec} video; end its name in .mp4.") from None
+        # The encoders want even sides: the last row and column are repeated.
+        self._stream.width, self._stream.height = width + width % 2, height + height % 2
+        self._stream.pix_fmt, self._stream.codec_context.time_base = "yuv420p", TIME_BASE
+        if self._sound:
+            for stream in copied_streams(self._source.container):
+                with contextlib.suppress(FFmpegError, ValueError):  # what this container cannot hold
+                    self._copied[stream.index] = self._container.add_stream_from_template(stream)
+        early, self._early = self._early, []
+        for packet in early:
+            self.copy(packet)
+
+    def _mux(self, action: Any) -> None:
+        try:
+            action()
+        except (FFmpegError, OSError) as error:
+            reason = "the disk is full" if getattr(error, "errno", None) == 28 else str(error).rstrip(".")
+            raise OutputError(
+                f"{self.path}: cannot be written ({reason}); free some space, or choose another place."
+            ) from None
