@@ -23,6 +23,8 @@ COMMANDS: Final = {
     "doctor": "Show what is installed and what is missing.",
     "models": "List, fetch and verify the model files.",
     "video": "Find the faces of a video, review them, render it.",
+    "inspect": "Read a file's AI mark, and compare it with its record.",
+    "serve": "Serve photos over HTTP, to this machine only.",
     "bench": "Measure how well people stay unrecognised.",
     "train": "Train the models that this project ships.",
 }
