@@ -186,7 +186,7 @@ class CrashingVerifier(SuspiciousVerifier):
 def test_what_cannot_be_verified_is_obscured(
     doubter: type[SuspiciousVerifier], failed: bool, astronaut: Any, quick: Anonymizer, verifier: Verifier
 ) -> None:
-    quick._verifier = doubter(quick._verifier)  # type: ignore[assignment]
+    quick.verifier = doubter(quick.verifier)  # type: ignore[assignment]
     result = quick.anonymize(astronaut.image_rgb)
     (face,) = result.faces
     assert face.verdict == "obscured"
@@ -196,7 +196,7 @@ def test_what_cannot_be_verified_is_obscured(
 
 
 def test_a_verifier_that_always_matches_ends_in_one_colour(astronaut: Any, quick: Anonymizer) -> None:
-    quick._verifier = SuspiciousVerifier(quick._verifier)  # type: ignore[assignment]
+    quick.verifier = SuspiciousVerifier(quick.verifier)  # type: ignore[assignment]
     result = quick.anonymize(astronaut.image_rgb)
     assert result.faces[0].tries == quick.settings.max_tries
     colours = result.image[face_region(astronaut.face)].reshape(-1, 3)
@@ -226,3 +226,20 @@ def test_models_are_listed_with_licence_and_hash(anonymizer: Anonymizer) -> None
     names = [card.name for card in anonymizer.models]
     assert len(set(names)) == len(names) >= 6
     assert all(len(card.sha256) == 64 and card.licence and card.file for card in anonymizer.models)
+
+
+def test_single_faces_are_kept_or_obscured_on_request(astronaut: Any, anonymizer: Anonymizer) -> None:
+    (face,) = anonymizer.find(astronaut.image_rgb)
+    assert face.box == astronaut.face.box
+    kept = anonymizer.anonymize(astronaut.image_rgb, choices={0: "keep"})
+    assert [f.verdict for f in kept.faces] == ["kept"]
+    assert not kept.changed.any()
+    obscured = anonymizer.anonymize(astronaut.image_rgb, choices={0: "obscure"})
+    assert [(f.verdict, f.reason) for f in obscured.faces] == [("obscured", "Obscured on request.")]
+
+
+def test_a_place_marked_by_hand_is_hidden(astronaut: Any, anonymizer: Anonymizer) -> None:
+    result = anonymizer.anonymize(astronaut.image_rgb, choices={0: "keep"}, boxes=[(20, 300, 60, 80)])
+    assert [(f.verdict, f.reason, f.failed) for f in result.faces][1:] == [("obscured", "Marked by hand.", False)]
+    assert result.changed[320:360, 30:70].mean() > 0.9
+    assert not result.changed[:250].any()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
@@ -19,7 +19,7 @@ from reverse_personalization.canvas import AnonymizedPhoto, Canvas, FaceAtWork, 
 from reverse_personalization.engines import Engine, load_engine
 from reverse_personalization.engines.base import Conditions, Encoded, Labels
 from reverse_personalization.errors import EngineError, UsageError
-from reverse_personalization.faces.compositing import paste
+from reverse_personalization.faces.compositing import Rendering, paste
 from reverse_personalization.faces.detection import YuNetDetector
 from reverse_personalization.faces.face import ByteArray, Face, FloatArray
 from reverse_personalization.identity.base import Recogniser
@@ -33,6 +33,7 @@ from reverse_personalization.settings import Settings
 
 logger = logging.getLogger(__name__)
 
+Choice = Literal["replace", "obscure", "keep"]
 Picture = str | Path | Image.Image | ByteArray | Photo
 # A result whose face the detector sees less well than this, and than the source's, is no believable face.
 BELIEVABLE = 0.8
@@ -98,8 +99,8 @@ class Anonymizer:
             inversion.timesteps(strength.steps, strength.skip)
         self.noise = KeyedNoise(self.settings.seed)
         self.engine: Engine[Any] = load_engine(self.settings)
-        self._detector = YuNetDetector(threshold=self.settings.detection_threshold)
-        self.verifier = _verifier(self._detector, self.engine.guide)
+        self.detector = YuNetDetector(threshold=self.settings.detection_threshold)
+        self.verifier = _verifier(self.detector, self.engine.guide)
 
     @property
     def models(self) -> tuple[ModelCard, ...]:
@@ -108,16 +109,36 @@ class Anonymizer:
         entries = (weights.entry(name) for name in dict.fromkeys((*always, *self.engine.weights)))
         return tuple(ModelCard(e.name, Path(e.path).name, e.sha256, e.licence) for e in entries)
 
-    def anonymize(self, image: Picture) -> AnonymizedPhoto:
-        """Replace every face of a picture.
-
-        Args:
-            image: a path, a Pillow image, or uint8 H x W x 3 RGB.
+    def find(self, image: Picture) -> list[Face]:
+        """The faces that `anonymize` would find, in the order of its results.
 
         Raises:
             InputError: the picture cannot be read.
         """
-        return self.anonymize_batch([image])[0]
+        return self.detector.detect(self._read(image).image_rgb)
+
+    def anonymize(
+        self,
+        image: Picture,
+        *,
+        choices: Mapping[int, Choice] | None = None,
+        boxes: Sequence[tuple[float, float, float, float]] = (),
+    ) -> AnonymizedPhoto:
+        """Replace every face of a picture.
+
+        Args:
+            image: a path, a Pillow image, or uint8 H x W x 3 RGB.
+            choices: what becomes of single faces, by their number in `find`; others are replaced.
+            boxes: x, y, width, height in pixels of places that are obscured as well: faces that were missed.
+
+        Raises:
+            InputError: the picture cannot be read.
+        """
+        canvas = Canvas(self._read(image))
+        self._finish(list(self._prepare(canvas, choices or {})))
+        for box in boxes:
+            self._obscure_box(canvas, box)
+        return canvas.finished()
 
     def anonymize_batch(self, images: Sequence[Picture]) -> tuple[AnonymizedPhoto, ...]:
         """Replace every face of several pictures, whose faces go through the network together.
@@ -126,27 +147,36 @@ class Anonymizer:
             InputError: a picture cannot be read; then none is processed.
         """
         canvases = [Canvas(self._read(image)) for image in images]
-        pending = [face for canvas in canvases for face in self._prepare(canvas)]
+        self._finish([face for canvas in canvases for face in self._prepare(canvas, {})])
+        return tuple(canvas.finished() for canvas in canvases)
+
+    def _finish(self, pending: Sequence[FaceAtWork]) -> None:
+        """Try faces until each has its verdict."""
         ladder = tuple(self._escalation())
         while pending:
             for rung, faces in _by_rung(pending):
                 for face, x in self._regenerate(faces, ladder[rung]):
                     self._judge(face, x, last=rung + 1 >= len(ladder))
             pending = [face for face in pending if not face.settled]
-        return tuple(canvas.finished() for canvas in canvases)
 
     def _read(self, image: Picture) -> Photo:
         return image if isinstance(image, Photo) else read_photo(image, max_pixels=self.settings.max_pixels)
 
-    def _prepare(self, canvas: Canvas) -> Iterator[FaceAtWork]:
-        """Encode the faces of a picture; whatever goes wrong with one, it does not stay."""
+    def _prepare(self, canvas: Canvas, choices: Mapping[int, Choice]) -> Iterator[FaceAtWork]:
+        """Encode the faces of a picture that are to be replaced; whatever goes wrong with one, it does not stay."""
         picture = canvas.photo.image_rgb
         # The noise hangs on the picture, not on its turn in a batch.
         digest = hashlib.blake2b(np.ascontiguousarray(picture).data, digest_size=16).hexdigest()
-        for index, face in enumerate(self._detector.detect(picture)):
+        for index, face in enumerate(self.detector.detect(picture)):
             work = FaceAtWork(canvas, index, face, (digest, index))
+            if choices.get(index) == "keep":
+                work.settle(*_kept(work))
+                continue
             with self._failing_closed(work):
                 work.source = self.verifier.source(picture, face)
+                if choices.get(index) == "obscure":
+                    self._obscure(work, "Obscured on request.")
+                    continue
                 if not self.verifier.recognises(work.source):
                     self._obscure(work, "Too unclear to be recognised, so nothing could be verified.")
                     continue
@@ -275,6 +305,11 @@ class Anonymizer:
             logger.exception("face %s could not be processed", work.index)
             _hide(work, f"Internal error ({type(error).__name__}).")
 
+    def _obscure_box(self, canvas: Canvas, box: tuple[float, float, float, float]) -> None:
+        """Obscure a place that was marked by hand: nothing is known of it, so it ends solid."""
+        face = Face(box, np.zeros((5, 2), np.float32), 0.0)
+        _hide(FaceAtWork(canvas, canvas.settled, face, ("box", canvas.settled)), "Marked by hand.", failed=False)
+
     def _obscure(self, work: FaceAtWork, reason: str) -> None:
         """Obscure a face so that it cannot be matched either; solid if all else fails."""
         canvas, kind = work.canvas, self.settings.fallback
@@ -292,12 +327,18 @@ class Anonymizer:
         work.settle(_result(work, "obscured", reason, check), rendering)
 
 
-def _hide(work: FaceAtWork, reason: str) -> None:
+def _kept(work: FaceAtWork) -> tuple[FaceResult, Rendering]:
+    """The result of a face that stays, which changes nothing."""
+    nothing = Rendering(slice(0, 0), slice(0, 0), work.canvas.image[:0, :0], np.zeros((0, 0), bool))
+    return FaceResult(work.face.box, work.face.score, "kept", "Left on request.", 0), nothing
+
+
+def _hide(work: FaceAtWork, reason: str, *, failed: bool = True) -> None:
     """Obscure a face of which nothing can be verified: solid, which leaves nothing to match."""
     rendering = obscure(work.canvas.image, work.face, kind="solid")
     work.canvas.image = paste(work.canvas.image, rendering)
     face = work.face
-    work.settle(FaceResult(face.box, face.score, "obscured", reason, work.tries, failed=True), rendering)
+    work.settle(FaceResult(face.box, face.score, "obscured", reason, work.tries, failed=failed), rendering)
 
 
 def _verifier(detector: YuNetDetector, guide: Recogniser) -> Verifier:

@@ -76,6 +76,11 @@ class Canvas:
         self._taken = np.zeros(self.image.shape[:2], bool)
         self._results: dict[int, FaceResult] = {}
 
+    @property
+    def settled(self) -> int:
+        """How many faces have a result."""
+        return len(self._results)
+
     def with_pasted(self, rendering: Rendering) -> ByteArray:
         """The picture with a face in it, that never covers the result of another."""
         free = ~self._taken[rendering.rows, rendering.columns]

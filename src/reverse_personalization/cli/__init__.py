@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "models": "List, fetch and verify the model files.",
     "video": "Find the faces of a video, review them, render it.",
     "inspect": "Read a file's AI mark, and compare it with its record.",
+    "ui": "Open a page to drop photos on, on this machine only.",
     "serve": "Serve photos over HTTP, to this machine only.",
     "bench": "Measure how well people stay unrecognised.",
     "train": "Train the models that this project ships.",

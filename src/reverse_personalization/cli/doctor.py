@@ -80,6 +80,7 @@ PACKAGES: Final = (
 EXTRAS: Final = {
     "heic": ("pillow-heif",),
     "bench": ("matplotlib",),
+    "ui": ("gradio",),
     "server": ("fastapi", "prometheus-client", "uvicorn"),
     "insightface": ("onnxruntime",),
     "sdxl": ("accelerate", "diffusers", "huggingface-hub", "peft", "torch", "transformers"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import hashlib
+from collections.abc import Callable, Sequence, Set
 from pathlib import Path
 from typing import Literal
 
@@ -61,6 +62,8 @@ class Analysis(_Model):
 
     schema_version: Literal[1] = 1
     video: str
+    sha256: str
+    """Of the video: the analysis of another one would leave faces visible."""
     frames: int
     rate: float
     cuts: list[int]
@@ -117,9 +120,10 @@ def analyze(path: Path, *, progress: Progress | None = None) -> Analysis:
             told("finding faces", count, max(reader.count, count))
         rate = reader.rate
         tracks = tracker.finish()
-    people = cluster([embedded.get(id(track), []) for track in tracks])
+    people = cluster([embedded.get(id(track), []) for track in tracks], [set(track.faces) for track in tracks])
     return Analysis(
         video=path.name,
+        sha256=digest(path),
         frames=count,
         rate=rate,
         cuts=tracker.cuts,
@@ -128,14 +132,27 @@ def analyze(path: Path, *, progress: Progress | None = None) -> Analysis:
     )
 
 
-def cluster(embeddings: Sequence[Sequence[FloatArray]]) -> list[int]:
-    """The person of each track, from its unit embeddings: tracks that look alike are one (average linkage)."""
+def digest(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def cluster(embeddings: Sequence[Sequence[FloatArray]], frames: Sequence[Set[int]]) -> list[int]:
+    """The person of each track: those that look alike, and are never seen together, are one (average linkage).
+
+    Args:
+        embeddings: unit vectors of each track.
+        frames: in which each track is.
+    """
     groups: list[list[int]] = [[i] for i in range(len(embeddings))]
     means = [_unit(np.mean(of, 0)) if len(of) else None for of in embeddings]
     while len(groups) > 1:
         best, pair = SAME_PERSON, None
         for a in range(len(groups)):
             for b in range(a + 1, len(groups)):
+                if any(frames[i] & frames[j] for i in groups[a] for j in groups[b]):
+                    continue
                 alike = [
                     float(cosine(x, y).item())
                     for i in groups[a]

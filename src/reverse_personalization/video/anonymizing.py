@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from reverse_personalization.errors import NoFaceError, OutputError
+from reverse_personalization.errors import InputError, NoFaceError, OutputError
 from reverse_personalization.media.atomic import write_atomically
 from reverse_personalization.record import record_path
 from reverse_personalization.settings import Settings
-from reverse_personalization.video.analysis import Analysis, analyze
+from reverse_personalization.video.analysis import Analysis, analyze, digest
 from reverse_personalization.video.record import VideoRecord, video_record
 from reverse_personalization.video.rendering import VideoAnonymizer
 
@@ -41,10 +41,14 @@ def anonymize_video(
 
     Raises:
         UnreadableVideoError: the video cannot be read.
+        InputError: the analysis is of another video.
         NoFaceError: no face was found.
         OutputError: the output cannot be written; nothing is left of it.
     """
-    analysis = analysis or analyze(path, progress=progress)
+    if analysis is None:
+        analysis = analyze(path, progress=progress)
+    elif analysis.sha256 != digest(path):
+        raise InputError(f"{path}: the analysis is of another video ({analysis.video}); make it anew.")
     if not analysis.tracks and not allow_no_faces:
         raise NoFaceError(
             f"{path}: no face was found, so nothing was written; look at it, and add --allow-no-faces if it shows none."

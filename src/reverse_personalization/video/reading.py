@@ -11,6 +11,7 @@ from typing import Any, Final, Self, cast
 import av
 import numpy as np
 from av.error import FFmpegError
+from av.stream import Disposition
 
 from reverse_personalization.errors import InputError
 from reverse_personalization.faces.face import ByteArray
@@ -58,10 +59,12 @@ class VideoReader:
             self.container: Any = av.open(str(path))
         except (FFmpegError, OSError, ValueError):
             raise UnreadableVideoError(f"{path}: is missing, damaged or no video; check it with a player.") from None
-        if not self.container.streams.video:
+        # A cover picture is no film.
+        films = [s for s in self.container.streams.video if not s.disposition & Disposition.attached_pic]
+        if not films:
             self.container.close()
             raise UnreadableVideoError(f"{path}: holds no pictures, only sound; there is nothing to anonymize.")
-        self.stream = self.container.streams.video[0]
+        self.stream = films[0]
         if getattr(self.stream.codec_context, "color_trc", None) in HDR:
             self.container.close()
             raise UnreadableVideoError(

@@ -1,4 +1,4 @@
-"""Rendering an analysed video: one stranger per person, the same change in every frame, each frame verified.
+"""Rendering an analysed video: one stranger per person, the same change in every frame, checked as it goes.
 
 A person's change of codes is found once, on several frames, and applied to every frame's own face: light,
 expression and pose are the frame's, the stranger is the same, and nothing flickers that did not before.
@@ -6,6 +6,7 @@ expression and pose are the frame's, the stranger is the same, and nothing flick
 
 from __future__ import annotations
 
+import logging
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -26,6 +27,8 @@ from reverse_personalization.settings import Settings
 from reverse_personalization.video.analysis import Analysis, TrackEntry, face_of
 from reverse_personalization.video.reading import Frame, VideoReader
 from reverse_personalization.video.writing import VideoWriter
+
+logger = logging.getLogger(__name__)
 
 Progress = Callable[[str, int, int], None]
 # Frames of a person on which the stranger is found, and on which all must verify but this share.
@@ -197,10 +200,16 @@ class VideoAnonymizer:
         if work.entry.action == "keep":
             return work.count(image, "kept")
         if work.entry.action == "replace" and work.stranger.change is not None and not work.holds():
+            replaced = None
             try:
-                replaced = self._replaced(image, original, face, work)
+                # Where a face must be but was not seen, nothing is replaced on a guess.
+                seen = face if face.score > 0 else self._anonymizer.detector.find_again(original, face)
+                if seen is not None:
+                    replaced = self._replaced(image, original, seen, work)
+            except EngineError as error:
+                logger.info("face of track %s: %s", work.entry.id, error)
             except Exception:
-                replaced = None
+                logger.exception("face of track %s could not be processed", work.entry.id)
             if replaced is not None:
                 return work.count(replaced, "anonymized")
             work.hold()

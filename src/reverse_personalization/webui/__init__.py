@@ -1,0 +1,1 @@
+"""A page for people who never open a terminal."""
