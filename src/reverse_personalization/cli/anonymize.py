@@ -90,6 +90,12 @@ def anonymize(  # noqa: PLR0913, PLR0917
             text="PNG that shows each face before and after. Holds original faces: never publish it.",
         ),
     ] = None,
+    workers: Annotated[
+        int,
+        typer.Option(
+            min=1, max=256, help="Processes that share the photos, about 0.7 GB each.", rich_help_panel=_FILES
+        ),
+    ] = 1,
     keep_metadata: Annotated[
         str,
         _option(
@@ -194,11 +200,13 @@ def anonymize(  # noqa: PLR0913, PLR0917
             allow_no_faces=allow_no_faces,
             quiet=progress != "auto",
         )
+    if workers > 1 and contact_sheet is not None:
+        raise UsageError("--contact-sheet: is made by a single process; leave out --workers.")
     plan = make_plan(inputs, output, recursive=recursive, contact_sheet=contact_sheet)
     policy = Policy(force=force, resume=resume, allow_no_faces=allow_no_faces, dry_run=dry_run)
     sheet = None if dry_run else _sheet(contact_sheet, force=force)
     with _watchers(progress, dry_run=dry_run) as watchers:
-        batch = Batch(settings, lambda: _load(settings), policy, watchers, sheet)
+        batch = Batch(settings, lambda: _load(settings), policy, watchers, sheet, workers)
         return batch.run(plan).exit_code
 
 

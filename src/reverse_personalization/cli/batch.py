@@ -77,6 +77,7 @@ class Batch:
         policy: what to do where a choice is.
         watchers: are told every event.
         sheet: collects faces, and is written at the end, also after an interruption.
+        workers: processes that share the photos.
     """
 
     settings: Settings
@@ -84,6 +85,7 @@ class Batch:
     policy: Policy = Policy()
     watchers: Sequence[Watcher] = ()
     sheet: SheetCollector | None = None
+    workers: int = 1
 
     def run(self, plan: Plan) -> Summary:
         """Do all photos of a plan.
@@ -110,7 +112,7 @@ class Batch:
                 try:
                     warnings += filter(None, [self.sheet.write()])
                 except OutputError as error:
-                    outcomes.append(_failed(str(self.sheet.path), None, error, start))
+                    outcomes.append(failed(str(self.sheet.path), None, error, start))
                     self._tell(outcomes[-1])
                     photos += 1
             seconds = time.perf_counter() - start
@@ -123,46 +125,77 @@ class Batch:
             watcher(event)
 
     def _outcomes(self, plan: Plan) -> Iterator[Outcome]:
-        anonymizer: PhotoAnonymizer | None = None
         for problem in plan.problems:
-            yield _failed(problem.name, None, problem.error, time.perf_counter())
+            yield failed(problem.name, None, problem.error)
+        if self.workers > 1 and not self.policy.dry_run:
+            yield from self._shared(plan)
+            return
+        anonymizer: PhotoAnonymizer | None = None
         for job in plan.jobs:
             self._tell(job)
-            try:
-                to_do = is_to_do(job, policy=self.policy, settings=self.settings)
-            except OutputError as error:
-                yield _failed(str(job.source), job.output, error, time.perf_counter())
-                continue
-            if self.policy.dry_run or not to_do:
-                yield Outcome(str(job.source), job.output, Status.PLANNED if to_do else Status.SKIPPED)
+            settled = self._settled(job)
+            if settled is not None:
+                yield settled
                 continue
             anonymizer = anonymizer or self.load()
-            yield self._attempt(job, anonymizer)
+            yield attempt(job, anonymizer, self.settings, self.policy, self.sheet)
 
-    def _attempt(self, job: Job, anonymizer: PhotoAnonymizer) -> Outcome:
-        """Do one photo; whatever goes wrong stays with it."""
-        start = time.perf_counter()
+    def _shared(self, plan: Plan) -> Iterator[Outcome]:
+        """As above, by several processes."""
+        from reverse_personalization.cli.workers import Pool
+
+        to_do = []
+        for job in plan.jobs:
+            settled = self._settled(job)
+            if settled is None:
+                to_do.append(job)
+            else:
+                yield settled
+        if to_do:
+            self.load()  # in this process it fetches weights and checks settings, once for all
+            yield from Pool(self.settings, self.policy, self.workers).outcomes(to_do, self._tell)
+
+    def _settled(self, job: Job) -> Outcome | None:
+        """What becomes of a photo that is not to be done now; None where it is."""
         try:
-            result = anonymizer.anonymize(job.source)
-            if not result.faces and not self.policy.allow_no_faces:
-                raise NoFaceError(
-                    f"{job.source}: no face was found, so nothing was written; look at it, "
-                    "and add --allow-no-faces if it shows none."
-                )
-            record = _save(job, result, self.settings, anonymizer.models)
-            if self.sheet is not None:
-                self.sheet.add(job.source.name, result)
-        except Exception as error:  # The other photos are still to be done.
-            return _failed(str(job.source), job.output, error, start)
-        return Outcome(
-            str(job.source),
-            job.output,
-            Status.DONE,
-            faces=Counter(face.verdict for face in record.faces),
-            warnings=(*record.notes, *_about_faces(record)),
-            failure=_unprocessed(job, result.faces),
-            seconds=time.perf_counter() - start,
-        )
+            to_do = is_to_do(job, policy=self.policy, settings=self.settings)
+        except OutputError as error:
+            return failed(str(job.source), job.output, error)
+        if self.policy.dry_run or not to_do:
+            return Outcome(str(job.source), job.output, Status.PLANNED if to_do else Status.SKIPPED)
+        return None
+
+
+def attempt(
+    job: Job,
+    anonymizer: PhotoAnonymizer,
+    settings: Settings,
+    policy: Policy,
+    sheet: SheetCollector | None = None,
+) -> Outcome:
+    """Do one photo; whatever goes wrong stays with it."""
+    start = time.perf_counter()
+    try:
+        result = anonymizer.anonymize(job.source)
+        if not result.faces and not policy.allow_no_faces:
+            raise NoFaceError(
+                f"{job.source}: no face was found, so nothing was written; look at it, "
+                "and add --allow-no-faces if it shows none."
+            )
+        record = _save(job, result, settings, anonymizer.models)
+        if sheet is not None:
+            sheet.add(job.source.name, result)
+    except Exception as error:  # The other photos are still to be done.
+        return failed(str(job.source), job.output, error, start)
+    return Outcome(
+        str(job.source),
+        job.output,
+        Status.DONE,
+        faces=Counter(face.verdict for face in record.faces),
+        warnings=(*record.notes, *_about_faces(record)),
+        failure=_unprocessed(job, result.faces),
+        seconds=time.perf_counter() - start,
+    )
 
 
 def is_to_do(job: Job, *, policy: Policy, settings: Settings) -> bool:
@@ -280,7 +313,10 @@ def _unprocessed(job: Job, faces: Sequence[FaceResult]) -> Failure | None:
     )
 
 
-def _failed(source: str, output: Path | None, error: Exception, start: float) -> Outcome:
+def failed(source: str, output: Path | None, error: Exception, start: float | None = None) -> Outcome:
+    """The outcome of a photo that met an error, after what began at `start` by the clock of `perf_counter`."""
     status = Status.NO_FACE if isinstance(error, NoFaceError) else Status.FAILED
     failure = failure_of(error, source, output or source)
-    return Outcome(source, output, status, failure=failure, seconds=time.perf_counter() - start)
+    return Outcome(
+        source, output, status, failure=failure, seconds=0.0 if start is None else time.perf_counter() - start
+    )

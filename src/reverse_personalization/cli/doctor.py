@@ -66,6 +66,7 @@ class Package:
 
 PACKAGES: Final = (
     Package("ai-edge-litert", "ai_edge_litert.interpreter", "2.3"),
+    Package("av", "av", "14"),
     Package("dlib-bin", "dlib", "20.0.1"),
     Package("numpy", "numpy", "2.0"),
     Package("opencv-python-headless", "cv2", "4.11", below="5"),
@@ -80,6 +81,7 @@ PACKAGES: Final = (
 EXTRAS: Final = {
     "heic": ("pillow-heif",),
     "bench": ("matplotlib",),
+    "docs": ("furo", "myst-parser", "sphinx"),
     "ui": ("gradio",),
     "server": ("fastapi", "prometheus-client", "uvicorn"),
     "insightface": ("onnxruntime",),

@@ -1,0 +1,91 @@
+"""Several processes: the same results, and one that is killed takes nothing with it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from reverse_personalization.cli import main
+from reverse_personalization.cli.batch import Policy
+from reverse_personalization.cli.outcomes import Status
+from reverse_personalization.cli.planning import Job
+from reverse_personalization.cli.workers import Pool
+from reverse_personalization.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory, astronaut: Any) -> Path:
+    folder = tmp_path_factory.mktemp("photos")
+    image = Image.fromarray(astronaut.image_rgb[:256, 96:352])
+    for number in range(4):
+        image.rotate(2 * number).save(folder / f"{number}.png")
+    (folder / "broken.png").write_bytes(b"no picture")
+    return folder
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.glob("*.png")}
+
+
+def test_two_processes_do_what_one_does(photos: Path, tmp_path: Path, capsys: Any) -> None:
+    for workers in ("1", "2"):
+        command = ["anonymize", str(photos), "-r", "-o", str(tmp_path / workers), "--seed", "4", "--workers", workers]
+        assert main(command) == 4
+        told = capsys.readouterr().err
+        assert "broken.png" in told
+        assert "5 photos: 4 done, 1 " in told
+    assert digests(tmp_path / "1") == digests(tmp_path / "2")
+    assert len(digests(tmp_path / "2")) == 4
+    assert main([*command, "--resume"]) == 4
+    assert "4 skipped" in capsys.readouterr().err
+
+
+def test_a_killed_worker_takes_nothing_with_it(photos: Path, tmp_path: Path) -> None:
+    jobs = [Job(photos / f"{number}.png", tmp_path / f"{number}.png") for number in range(4)]
+    pool = Pool(Settings(seed=4), Policy(), 2)
+    killed, begun = [], []
+
+    def started(job: Job) -> None:
+        begun.append(job)
+        if len(begun) == 3:
+            victim = next(worker for worker in pool.workers if worker.job is job)
+            killed.append(victim.process.pid)
+            os.kill(victim.process.pid or 0, signal.SIGKILL)
+
+    outcomes = list(pool.outcomes(jobs, started))
+    assert killed
+    assert sorted(outcome.source for outcome in outcomes) == [str(job.source) for job in jobs]
+    assert all(outcome.status is Status.DONE for outcome in outcomes)
+    assert len(begun) == 5
+    for job in jobs:
+        record = json.loads(job.record.read_text())
+        assert record["output"]["sha256"] == hashlib.sha256(job.output.read_bytes()).hexdigest()
+    assert not list(tmp_path.glob(".revpers*"))
+
+
+def test_what_kills_twice_is_reported(photos: Path, tmp_path: Path) -> None:
+    pool = Pool(Settings(seed=4), Policy(), 1)
+
+    def started(job: Job) -> None:
+        os.kill(pool.workers[0].process.pid or 0, signal.SIGKILL)
+
+    (outcome,) = pool.outcomes([Job(photos / "0.png", tmp_path / "0.png")], started)
+    assert outcome.status is Status.FAILED
+    assert outcome.failure is not None
+    assert "died twice" in outcome.failure.sentence
+    assert not (tmp_path / "0.png").exists()
+
+
+def test_the_contact_sheet_needs_a_single_process(photos: Path, tmp_path: Path) -> None:
+    sheet = str(tmp_path / "sheet.png")
+    assert (
+        main(["anonymize", str(photos), "-r", "-o", str(tmp_path / "out"), "--workers", "2", "--contact-sheet", sheet])
+        == 2
+    )
