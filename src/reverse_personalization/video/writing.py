@@ -114,7 +114,7 @@ class VideoWriter:
         height, width = image_rgb.shape[:2]
         rate = Fraction(self._source.rate).limit_denominator(1001)
         codec = CODECS.get(self.path.suffix.lower(), "libx264")
-        options = {"crf": str(self._quality)} | ({"b": "0"} if codec != "libx264" else {})
+        options = {"crf": str(self._quality)} | ({"preset": "veryfast"} if codec == "libx264" else {"b": "0"})
         try:
             self._stream = self._container.add_stream(codec, rate=rate, options=options)
         except (FFmpegError, ValueError):

@@ -27,6 +27,8 @@ LEAST_CONTRAST = 0.04
 LEAST_LUMA = 0.1
 # Variance of a texel that the codes do not hold (luma has variance 1): the prior's weight in the fit.
 TEXEL_NOISE = 0.3
+# One texel of so many stands for its neighbours, and texels that miss less than this count as seen.
+SPARSE, HARDLY = 3, 0.1
 # Residuals of this many standard deviations are something on the face, not the face: hair, frames, hands.
 OUTLIER = 2.5
 # Distance of codes (root mean square) at which what is left of the source's own detail falls to 1 / e: fine
@@ -85,6 +87,7 @@ class FaceCodec:
         self.frame = CanonicalFrame(self.mean_shape)
         self._shape_variance = (self._tensors["shape_basis"] ** 2).sum(1)
         self._gram: FloatArray = self._tensors["texture_basis"] @ self._tensors["texture_basis"].T
+        self._sparse_basis = np.ascontiguousarray(self._tensors["texture_basis"][:, ::SPARSE])
 
     @property
     def dimensions(self) -> int:
@@ -138,12 +141,12 @@ class FaceCodec:
 
     def _fit(self, residual: FloatArray, seen: FloatArray) -> FloatArray:
         """Most probable components given the texels that are seen (ridge regression)."""
-        basis = self._tensors["texture_basis"]
-        # Every third texel tells nearly as much of how the components overlap where something is hidden.
-        sparse = slice(None, None, 3)
-        hidden = 3 * (basis[:, sparse] * (1 - seen[sparse])) @ basis[:, sparse].T
-        regular = self._gram - hidden + TEXEL_NOISE * np.eye(len(basis))
-        return np.asarray(np.linalg.solve(regular, basis @ (seen * residual)), np.float32)
+        missing = 1 - seen[::SPARSE]
+        hidden = np.flatnonzero(missing > HARDLY)
+        columns = self._sparse_basis[:, hidden]
+        gram = self._gram - SPARSE * (columns * missing[hidden]) @ columns.T
+        gram[np.diag_indices_from(gram)] += TEXEL_NOISE
+        return np.asarray(np.linalg.solve(gram, self._tensors["texture_basis"] @ (seen * residual)), np.float32)
 
     def _explained(self, residual: FloatArray, visible: FloatArray) -> FloatArray:
         """Where the codes explain the texture, float32 SIZE x SIZE, 0 or 1 with soft borders."""
