@@ -9,6 +9,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -30,8 +31,8 @@ def photos(tmp_path_factory: pytest.TempPathFactory, astronaut: Any) -> Path:
     return folder
 
 
-def digests(folder: Path) -> dict[str, str]:
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.glob("*.png")}
+def pictures(folder: Path) -> dict[str, Any]:
+    return {path.name: np.asarray(Image.open(path)).astype(int) for path in folder.glob("*.png")}
 
 
 def test_two_processes_do_what_one_does(photos: Path, tmp_path: Path, capsys: Any) -> None:
@@ -41,8 +42,11 @@ def test_two_processes_do_what_one_does(photos: Path, tmp_path: Path, capsys: An
         told = capsys.readouterr().err
         assert "broken.png" in told
         assert "5 photos: 4 done, 1 " in told
-    assert digests(tmp_path / "1") == digests(tmp_path / "2")
-    assert len(digests(tmp_path / "2")) == 4
+    one, two = (pictures(tmp_path / name) for name in ("1", "2"))
+    assert len(two) == 4
+    for name, picture in one.items():
+        # How many threads a process has decides how sums are rounded.
+        assert np.abs(picture - two[name]).max() <= 2
     assert main([*command, "--resume"]) == 4
     assert "4 skipped" in capsys.readouterr().err
 
