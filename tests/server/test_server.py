@@ -173,6 +173,7 @@ def test_at_overload_it_says_so(config: Config, photo: bytes) -> None:
 def test_jobs_survive_a_restart(config: Config, photo: bytes) -> None:
     store = JobStore(config.folder)
     job = store.add(photo)
+    assert job is not None
     taken = store.take()
     assert taken is not None
     assert taken.status == "running"
@@ -183,6 +184,8 @@ def test_jobs_survive_a_restart(config: Config, photo: bytes) -> None:
 def test_results_expire_and_are_shredded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = JobStore(tmp_path)
     done, waiting = store.add(b"secret"), store.add(b"secret")
+    assert done is not None
+    assert waiting is not None
     store.finish(done.id, b"result", b"{}")
     assert store.expire(3600) == 0
     now = time.time()
@@ -202,6 +205,7 @@ def test_results_expire_and_are_shredded(tmp_path: Path, monkeypatch: pytest.Mon
 def test_deleted_while_it_runs_leaves_nothing(tmp_path: Path) -> None:
     store = JobStore(tmp_path)
     job = store.add(b"photo")
+    assert job is not None
     store.take()
     threads = [threading.Thread(target=store.delete, args=(job.id,)) for _ in range(8)]
     for thread in threads:
@@ -215,6 +219,7 @@ def test_deleted_while_it_runs_leaves_nothing(tmp_path: Path) -> None:
 def test_files_are_the_owners_alone(tmp_path: Path) -> None:
     store = JobStore(tmp_path / "jobs")
     job = store.add(b"photo")
+    assert job is not None
     assert (tmp_path / "jobs").stat().st_mode & 0o777 == 0o700
     assert store.input(job.id).stat().st_mode & 0o777 == 0o600
 
@@ -246,3 +251,36 @@ def test_inspect_tells_marks_and_records(photo: bytes, tmp_path: Path, capsys: A
     assert main(["inspect", str(source)]) == 1
     assert "missing" in capsys.readouterr().out
     assert main(["inspect", str(tmp_path / "nothing.png")]) == 4
+
+
+def test_the_limit_holds_however_slowly_photos_come(tmp_path: Path) -> None:
+    store = JobStore(tmp_path)
+    assert [store.add(b"photo", most=2) is not None for _ in range(4)] == [True, True, False, False]
+    assert len(list(tmp_path.glob("*.in"))) == 2
+
+
+def test_what_a_crash_left_goes_at_the_next_start(tmp_path: Path) -> None:
+    store = JobStore(tmp_path)
+    kept = store.add(b"photo")
+    assert kept is not None
+    for name in (f"{'a' * 32}.in", f"{'b' * 32}.png", f"{'c' * 32}.partial"):
+        (tmp_path / name).write_bytes(b"left")
+    JobStore(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"jobs.sqlite", f"{kept.id}.in"}
+
+
+def test_results_expire_while_others_wait(config: Config, photo: bytes) -> None:
+    store = JobStore(config.folder)
+    old = store.add(photo)
+    assert old is not None
+    store.finish(old.id, b"result", b"{}")
+    for _ in range(3):
+        store.add(b"no photo")
+    brief = Config(config.folder, config.load, config.settings, limits=Limits(keep_seconds=0))
+    with TestClient(create_app(brief), base_url=BASE):
+        for _ in range(100):
+            if store.get(old.id) is None:
+                break
+            time.sleep(0.02)
+    assert store.get(old.id) is None
+    assert not store.output(old.id).exists()

@@ -26,12 +26,15 @@ CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 
 
 @pytest.fixture(scope="module")
-def address() -> Iterator[str]:
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    scratch = tmp_path_factory.mktemp("scratch")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "reverse_personalization", "ui", "--port", str(port), "--no-browser"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, env=os.environ | {"no_proxy": "*"})
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, env=os.environ | {"no_proxy": "*", "TMPDIR": str(scratch)}
+    )
     address = f"http://127.0.0.1:{port}"
     try:
         for _ in range(300):
@@ -45,6 +48,7 @@ def address() -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(20)
+    assert not [path for path in scratch.rglob("*") if path.suffix in (".png", ".zip", ".jpg", ".webp")]
 
 
 def test_painted_places_are_boxes() -> None:

@@ -67,4 +67,4 @@ def serve(  # noqa: PLR0913, PLR0917 - what a server can be told, by name
         hosts=(*LOOPBACK, "[::1]", *(() if local else (host,)), *(name or ())),
     )
     typer.echo(f"Listening on http://{host}:{port}; nothing leaves this machine.", err=True)
-    uvicorn.run(create_app(config), host=host, port=port, log_level="warning", access_log=False)
+    uvicorn.run(create_app(config), host=host, port=port, log_level="warning", access_log=False, proxy_headers=False)

@@ -142,10 +142,13 @@ class Service:
         if not self._rate.allows(request.client.host if request.client else ""):
             self.metrics.refused.labels("rate").inc()
             raise HTTPException(429, "Too many photos in this minute; wait.", {"Retry-After": "60"})
-        if self.store.waiting() >= self.limits.waiting:
+        # Asked before the body is read, to spare it, and again when the job is taken: bodies come slowly.
+        most, job = self.limits.waiting, None
+        if self.store.waiting() < most:
+            job = self.store.add(await _body(request, self.limits.upload_bytes), most=most)
+        if job is None:
             self.metrics.refused.labels("full").inc()
             raise HTTPException(429, "Too many photos are waiting; come back later.", {"Retry-After": "10"})
-        job = self.store.add(await _body(request, self.limits.upload_bytes))
         self.metrics.photos.inc()
         self.worker.wake()
         return job

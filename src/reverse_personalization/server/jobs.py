@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+SUFFIXES = (".in", ".png", ".json")
 Status = Literal["queued", "running", "done", "failed"]
 
 
@@ -49,13 +50,25 @@ class JobStore:
                 "(id TEXT PRIMARY KEY, status TEXT, created REAL, sentence TEXT, code INT)"
             )
             database.execute("UPDATE jobs SET status = 'queued' WHERE status = 'running'")
+            known = {row[0] for row in database.execute("SELECT id FROM jobs")}
+        # What a crash left between a file and its row would stay for good.
+        for path in folder.iterdir():
+            if path.suffix == ".partial" or (path.suffix in SUFFIXES and path.stem not in known):
+                shred(path)
 
-    def add(self, photo: bytes) -> Job:
-        """Take a photo."""
+    def add(self, photo: bytes, *, most: int | None = None) -> Job | None:
+        """Take a photo, unless `most` jobs are waiting."""
         job = Job(secrets.token_hex(16), "queued", time.time(), "", 0)
         self._write(self.input(job.id), photo)
         with self._database() as database:
-            database.execute("INSERT INTO jobs VALUES (?, 'queued', ?, '', 0)", (job.id, job.created))
+            taken = database.execute(
+                "INSERT INTO jobs SELECT ?, 'queued', ?, '', 0 WHERE ? IS NULL OR "
+                "(SELECT COUNT(*) FROM jobs WHERE status IN ('queued', 'running')) < ?",
+                (job.id, job.created, most, most),
+            ).rowcount
+        if not taken:
+            shred(self.input(job.id))
+            return None
         return job
 
     def get(self, job_id: str) -> Job | None:

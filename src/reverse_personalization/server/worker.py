@@ -48,9 +48,9 @@ class Worker(threading.Thread):
     def run(self) -> None:
         """Do jobs."""
         while not self._ended.is_set():
+            self._store.expire(self._keep)
             job = self._store.take()
             if job is None:
-                self._store.expire(self._keep)
                 self._wake.wait(5)
                 self._wake.clear()
             else:

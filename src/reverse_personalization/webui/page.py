@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import signal
+import sys
 import tempfile
 import zipfile
 from collections.abc import Callable, Sequence
@@ -70,7 +73,9 @@ def build_page(folder: Path) -> gr.Blocks:
 
 def serve_page(*, port: int, browser: bool = True) -> None:
     """Serve the page to this machine until it is stopped; then everything is removed."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the folder goes then, too
     with tempfile.TemporaryDirectory() as folder:
+        os.environ["GRADIO_TEMP_DIR"] = folder
         page = build_page(Path(folder))
         page.launch(
             server_name="127.0.0.1", server_port=port, share=False, inbrowser=browser, quiet=True, theme=page.theme
