@@ -7,6 +7,7 @@ it up), and not the seed (whoever knows it could replay the run on a gallery and
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -208,6 +209,52 @@ def image_record(
         faces=tuple(_face(index, face) for index, face in enumerate(result.faces)),
         notes=tuple(notes),
     )
+
+
+def save_photo(
+    result: AnonymizedPhoto,
+    path: Path,
+    *,
+    source: str,
+    file: str | None = None,
+    settings: Settings,
+    models: Iterable[ModelCard],
+    notes: Iterable[str] = (),
+) -> ImageRecord:
+    """Write a photo, and make its record, which is not written.
+
+    Args:
+        result: what was done.
+        path: where the photo goes.
+        source: file name of the photo that went in.
+        file: name of the photo in the record; that of `path` by default.
+        settings: those of the run.
+        models: those of the run.
+        notes: sentences to add to those of reading and writing.
+
+    Raises:
+        OutputError: the photo cannot be written.
+    """
+    from reverse_personalization.media.images import can_carry_mark, write_photo
+
+    mark = settings.mark and any(Verdict(face.verdict) is Verdict.ANONYMIZED for face in result.faces)
+    lost = write_photo(
+        result.photo,
+        path,
+        image_rgb=result.image,
+        changed=result.changed,
+        keep_metadata=settings.keep_metadata,
+        mark=mark,
+    )
+    output = OutputRecord(file=file or path.name, sha256=file_sha256(path), marked=mark and can_carry_mark(path))
+    all_notes = (*result.photo.notes, *lost, *notes)
+    return image_record(result, source=source, output=output, settings=settings, models=models, notes=all_notes)
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def this_tool() -> ToolRecord:

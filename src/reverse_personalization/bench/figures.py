@@ -13,11 +13,11 @@ from reverse_personalization.bench.observing import Observation
 from reverse_personalization.bench.running import MethodResult
 from reverse_personalization.faces.face import ByteArray
 from reverse_personalization.media.images import read_photo
+from reverse_personalization.media.thumbnails import square
 
 # Worst faces of a sheet: the ones most like their source.
 SHEET = 8
 TILE = 128
-QUALITY = 88
 
 
 def plot_trade_off(results: Sequence[MethodResult], recogniser: str, quantity: str, path: Path) -> None:
@@ -101,13 +101,12 @@ def face_tile(photo: Path | None, seen: Observation, size: int = TILE) -> ByteAr
     """The place of a face on a photo, uint8 size x size x 3; grey where there is nothing to show."""
     if photo is None:
         return np.full((size, size, 3), 128, np.uint8)
-    image = Image.fromarray(read_photo(photo, max_pixels=MAX_PIXELS).image_rgb)
+    image_rgb = read_photo(photo, max_pixels=MAX_PIXELS).image_rgb
     if np.isnan(seen.points).any():
-        return np.asarray(image.resize((size, size)))
+        return np.asarray(Image.fromarray(image_rgb).resize((size, size)))
     low, high = seen.points.min(0), seen.points.max(0)
-    centre, reach = (low + high) / 2, 0.75 * float((high - low).max())
-    box = (*(centre - reach).tolist(), *(centre + reach).tolist())
-    return np.asarray(image.transform((size, size), Image.Transform.EXTENT, box, Image.Resampling.BICUBIC))
+    x, y = (low + high) / 2
+    return square(image_rgb, (float(x), float(y)), 0.75 * float((high - low).max()), size)
 
 
 def _save(figure: object, path: Path) -> None:

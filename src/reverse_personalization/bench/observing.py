@@ -18,7 +18,7 @@ from reverse_personalization.bench.embedding import MAX_PIXELS, middlemost
 from reverse_personalization.faces import topology
 from reverse_personalization.faces.detection import YuNetDetector
 from reverse_personalization.faces.face import ByteArray, FloatArray, Mesh
-from reverse_personalization.faces.mesh import FaceMesher, IrisFinder
+from reverse_personalization.faces.mesh import LEAST_SCORE, FaceMesher, IrisFinder
 from reverse_personalization.identity.base import Recogniser
 from reverse_personalization.identity.dlib_resnet import DlibResNet
 from reverse_personalization.identity.sface import SFace
@@ -26,7 +26,6 @@ from reverse_personalization.media.images import read_photo
 
 VERSION = "1"
 """Changes when an evaluator changes, so that nothing old is taken from the cache."""
-LEAST_MESH_SCORE = 0.5
 # Radius of an eyeball as a share of the distance between an eye's corners (12 mm of 30 mm).
 EYEBALL = 0.4
 # Pairs of vertices whose distance, in units of the distance between the eyes' outer corners, is an expression.
@@ -82,7 +81,7 @@ class Observer:
             return self.nothing()
         embeddings = {r.name: np.asarray(r.embed(image_rgb, face), np.float32) for r in self.recognisers}
         mesh = self._mesher.mesh(image_rgb, face)
-        if mesh.score < LEAST_MESH_SCORE:
+        if mesh.score < LEAST_SCORE:
             return self.nothing(embeddings, face.score, face.size)
         return Observation(
             embeddings,
@@ -191,6 +190,7 @@ def _load(path: Path) -> Observation:
     return Observation(embeddings, score, size, **fields)
 
 
+@cache
 def _mean_face() -> FloatArray:
     from safetensors import safe_open
 

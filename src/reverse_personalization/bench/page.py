@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -12,12 +10,11 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from reverse_personalization.bench.figures import face_tile
 from reverse_personalization.bench.observing import Observation
 from reverse_personalization.bench.running import MethodResult
 from reverse_personalization.bench.tables import Line, shown
+from reverse_personalization.media.thumbnails import data_url
 
 # So many photos of each method can be pointed at; a page of all would weigh too much.
 FACES = 80
@@ -68,11 +65,11 @@ def _points(
 ) -> list[dict[str, Any]]:
     points = []
     step = max(1, math.ceil(len(sources) / FACES))
-    before = {i: _thumbnail(sources[i], seen[i]) for i in range(0, len(sources), step)}
+    before = {i: data_url(face_tile(sources[i], seen[i], THUMBNAIL)) for i in range(0, len(sources), step)}
     for result in results:
         for i, thumbnail in before.items():
             values = {name: _number(of[i]) for name, of in result.per_photo.items()}
-            after = _thumbnail(result.outcomes[i].path, seen[i])
+            after = data_url(face_tile(result.outcomes[i].path, seen[i], THUMBNAIL))
             status = result.outcomes[i].status
             points.append({"method": result.name, "status": status, "before": thumbnail, "after": after, **values})
     return points
@@ -80,9 +77,3 @@ def _points(
 
 def _number(value: float) -> float | None:
     return round(float(value), 4) if math.isfinite(value) else None
-
-
-def _thumbnail(photo: Path | None, seen: Observation) -> str:
-    buffer = io.BytesIO()
-    Image.fromarray(face_tile(photo, seen, THUMBNAIL)).save(buffer, "JPEG", quality=80)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from reverse_personalization.bench.embedding import MAX_PIXELS
 from reverse_personalization.bench.observing import Observation
 from reverse_personalization.errors import ReversePersonalizationError
-from reverse_personalization.faces import topology
 from reverse_personalization.faces.face import FloatArray
 from reverse_personalization.media.images import read_photo
 
@@ -134,8 +133,3 @@ def _outside(source: Path, output: Path | None, seen: Observation) -> float:
     reach = 2 * round(MASK_MARGIN * float(np.ptp(seen.points[:, 0]))) + 3
     outside = cv2.dilate(face, np.ones((reach, reach), np.uint8)) == 0
     return float((one != other).any(2)[outside].mean()) if outside.any() else 0.0
-
-
-def oval_width(seen: Observation) -> float:
-    """Width of the face's outline, pixels."""
-    return float(np.ptp(seen.points[list(topology.FACE_OVAL), 0]))

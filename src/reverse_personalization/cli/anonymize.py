@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 import typer
 from pydantic import ValidationError
 
+from reverse_personalization.cli.fetching import fetch_weights
 from reverse_personalization.errors import OutputError, UsageError
-from reverse_personalization.media.formats import VIDEO_SUFFIXES
+from reverse_personalization.media.formats import is_video
 from reverse_personalization.settings import (
     Device,
     DType,
@@ -216,7 +217,7 @@ def _videos(inputs: list[str]) -> list[Path]:
     Raises:
         UsageError: some are and some are not.
     """
-    clips = [Path(name) for name in inputs if Path(name).suffix.lower() in VIDEO_SUFFIXES]
+    clips = [Path(name) for name in inputs if is_video(Path(name))]
     if clips and len(clips) < len(inputs):
         raise UsageError("Photos and videos together: give them in two runs.")
     return clips
@@ -269,11 +270,9 @@ def _sheet(path: Path | None, *, force: bool) -> SheetCollector | None:
 
 
 def _load(settings: Settings) -> PhotoAnonymizer:
-    from reverse_personalization import weights
     from reverse_personalization.anonymizer import Anonymizer
 
-    needed = weights.needed_by(settings.engine)
-    weights.pull(needed, progress=lambda sentence: typer.echo(sentence, err=True))
+    fetch_weights(settings.engine)
     return Anonymizer(settings=settings)
 
 

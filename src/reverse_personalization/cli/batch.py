@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from collections import Counter
@@ -18,14 +17,13 @@ from reverse_personalization.cli.outcomes import Event, Outcome, Started, Status
 from reverse_personalization.cli.planning import Job, Plan
 from reverse_personalization.errors import EngineError, NoFaceError, OutputError
 from reverse_personalization.media.atomic import write_atomically
-from reverse_personalization.media.formats import can_carry_mark
 from reverse_personalization.record import (
     ImageRecord,
-    OutputRecord,
     SettingsRecord,
     Verdict,
-    image_record,
+    file_sha256,
     read_record,
+    save_photo,
 )
 from reverse_personalization.settings import Settings
 
@@ -218,31 +216,17 @@ def is_to_do(job: Job, *, policy: Policy, settings: Settings) -> bool:
 
 def _save(job: Job, result: AnonymizedPhoto, settings: Settings, models: Iterable[ModelCard]) -> ImageRecord:
     """Write the photo, then its record. If the record cannot be written, the photo goes again."""
-    from reverse_personalization.media.images import write_photo
-
     _make_folder_of(job.output)
-    mark = settings.mark and any(Verdict(face.verdict) is Verdict.ANONYMIZED for face in result.faces)
     before = _file_number(job.output)
     try:
-        notes = write_photo(
-            result.photo,
-            job.output,
-            image_rgb=result.image,
-            changed=result.changed,
-            keep_metadata=settings.keep_metadata,
-            mark=mark,
-        )
-        record = image_record(
+        record = save_photo(
             result,
+            job.output,
             source=printable(job.source.name),
-            output=OutputRecord(
-                file=printable(job.output.name),
-                sha256=_sha256(job.output),
-                marked=mark and can_carry_mark(job.output),
-            ),
+            file=printable(job.output.name),
             settings=settings,
             models=models,
-            notes=(*result.photo.notes, *notes, *(() if result.faces else (NO_FACES_NOTE,))),
+            notes=() if result.faces else (NO_FACES_NOTE,),
         )
         write_atomically(job.record, record.to_json())
     except BaseException:
@@ -276,14 +260,9 @@ def _is_up_to_date(job: Job, record: ImageRecord, settings: Settings) -> bool:
         source = job.source.stat()
         # The change time too: a copy or a renamed file can bring along an old modification time.
         changed = max(source.st_mtime_ns, source.st_ctime_ns)
-        return changed < job.record.stat().st_mtime_ns and _sha256(job.output) == record.output.sha256
+        return changed < job.record.stat().st_mtime_ns and file_sha256(job.output) == record.output.sha256
     except OSError:
         return False
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _file_number(path: Path) -> int | None:

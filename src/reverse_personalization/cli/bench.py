@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from reverse_personalization.cli.progress import steps
 from reverse_personalization.errors import UsageError
 
 if TYPE_CHECKING:
@@ -55,9 +56,6 @@ def run(  # noqa: PLR0913, PLR0917 - what a run can be told, by name
     Everything is kept in the output folder: a run that was interrupted goes on, and another method costs only
     itself.
     """
-    from rich.console import Console
-    from rich.progress import Progress
-
     from reverse_personalization.bench.reporting import Asked, run_bench
 
     if find_spec("matplotlib") is None:
@@ -77,13 +75,8 @@ def run(  # noqa: PLR0913, PLR0917 - what a run can be told, by name
         listed=listed,
         workers=workers,
     )
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("starting", total=None)
-        found = run_bench(
-            asked,
-            lambda what, done, total: bar.update(task, description=what, completed=done, total=total),
-        )
+    with steps() as progress:
+        found = run_bench(asked, progress)
     _print(found, dataset.name)
     typer.echo(f"Report: {out / 'report.html'}, tables: table.csv, table.json, table.tex beside it.")
 

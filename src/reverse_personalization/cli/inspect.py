@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +9,7 @@ from typing import Annotated
 import typer
 
 from reverse_personalization.errors import InputError
-from reverse_personalization.media.formats import VIDEO_SUFFIXES
+from reverse_personalization.media.formats import is_video
 
 app = typer.Typer(add_completion=False)
 
@@ -36,7 +35,7 @@ def inspect(
 
 
 def _mark(file: Path) -> str | None:
-    if file.suffix.lower() not in VIDEO_SUFFIXES:
+    if not is_video(file):
         from reverse_personalization.media.marking import read_mark
 
         return read_mark(file)
@@ -49,7 +48,7 @@ def _mark(file: Path) -> str | None:
 
 def _record(file: Path) -> str:
     """matches: it was written for this very file; differs: the file was changed after; or missing, damaged."""
-    from reverse_personalization.record import record_path
+    from reverse_personalization.record import file_sha256, record_path
 
     try:
         told = json.loads(record_path(file).read_bytes())["output"]["sha256"]
@@ -57,5 +56,4 @@ def _record(file: Path) -> str:
         return "missing"
     except (OSError, ValueError, KeyError, TypeError):
         return "damaged"
-    with file.open("rb") as content:
-        return "matches" if hashlib.file_digest(content, "sha256").hexdigest() == told else "differs"
+    return "matches" if file_sha256(file) == told else "differs"

@@ -9,11 +9,11 @@ from typing import Annotated, Final
 
 import typer
 
+from reverse_personalization.cli.fetching import fetch_weights
 from reverse_personalization.errors import UsageError
 from reverse_personalization.settings import Settings
 
 KEYS_VARIABLE: Final = "REVPERS_API_KEYS"
-LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 
 app = typer.Typer(add_completion=False)
 
@@ -42,6 +42,8 @@ def serve(  # noqa: PLR0913, PLR0917 - what a server can be told, by name
     """
     if missing := [part for part in ("fastapi", "uvicorn", "prometheus_client") if find_spec(part) is None]:
         raise UsageError(f"The server needs {missing[0]}: pip install 'reverse-personalization[server]'.")
+    from reverse_personalization.server.app import LOCAL_HOSTS, LOOPBACK, Config, Limits, create_app
+
     keys = tuple(key.strip() for key in os.environ.get(KEYS_VARIABLE, "").split(",") if key.strip())
     local = host in LOOPBACK
     if not local and not keys:
@@ -51,12 +53,10 @@ def serve(  # noqa: PLR0913, PLR0917 - what a server can be told, by name
     import platformdirs
     import uvicorn
 
-    from reverse_personalization import weights
     from reverse_personalization.anonymizer import Anonymizer
-    from reverse_personalization.server.app import Config, Limits, create_app
 
     settings = Settings(seed=seed, attributes=attributes)
-    weights.pull(weights.needed_by("compact"), progress=lambda sentence: typer.echo(sentence, err=True))
+    fetch_weights()
     limits = Limits(round(max_upload * 1e6), max_waiting, per_minute, keep_seconds=60 * keep_minutes)
     config = Config(
         folder=folder or Path(platformdirs.user_data_dir("reverse-personalization")) / "server",
@@ -64,7 +64,7 @@ def serve(  # noqa: PLR0913, PLR0917 - what a server can be told, by name
         settings=settings,
         keys=keys,
         limits=limits,
-        hosts=(*LOOPBACK, "[::1]", *(() if local else (host,)), *(name or ())),
+        hosts=(*LOCAL_HOSTS, *(() if local else (host,)), *(name or ())),
     )
     typer.echo(f"Listening on http://{host}:{port}; nothing leaves this machine.", err=True)
     uvicorn.run(create_app(config), host=host, port=port, log_level="warning", access_log=False, proxy_headers=False)

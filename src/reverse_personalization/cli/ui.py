@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from reverse_personalization.cli.fetching import fetch_weights
 from reverse_personalization.errors import UsageError
 
 app = typer.Typer(add_completion=False)
@@ -23,9 +24,8 @@ def ui(
         raise UsageError("The page needs gradio: pip install 'reverse-personalization[ui]'.")
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["HF_HUB_OFFLINE"] = "1"
-    from reverse_personalization import weights
     from reverse_personalization.webui.page import serve_page
 
-    weights.pull(weights.needed_by("compact"), progress=lambda sentence: typer.echo(sentence, err=True))
+    fetch_weights()
     typer.echo(f"Open http://127.0.0.1:{port}; stop with Ctrl-C.", err=True)
     serve_page(port=port, browser=browser)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from reverse_personalization.cli.fetching import fetch_weights
+from reverse_personalization.cli.progress import steps
 from reverse_personalization.errors import OutputError, UsageError
+from reverse_personalization.media.formats import is_video
 from reverse_personalization.settings import Settings
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Find the faces of a video, review them, render it.")
 Clip = Annotated[Path, typer.Argument(metavar="VIDEO", help="The video.")]
-Progress = Callable[[str, int, int], None]
 
 
 @app.callback()
@@ -42,8 +41,8 @@ def analyze(
     for path in (output, page):
         if path is not None and path.exists() and not force:
             raise OutputError(f"{path}: exists already; add --force to replace it, or give another name.")
-    _weights()
-    with shown() as progress:
+    fetch_weights()
+    with steps() as progress:
         found = find(clip, progress=progress)
     found.save(output)
     if page is not None:
@@ -71,9 +70,9 @@ def render(
 
     check_output([clip], [output], force=force)
     found = Analysis.load(analysis)
-    _weights()
+    fetch_weights()
     settings = Settings(seed=seed, attributes=attributes)
-    with shown() as progress:
+    with steps() as progress:
         record = anonymize_video(
             clip, output, settings, analysis=found, sound=audio, crf=crf, allow_no_faces=True, progress=progress
         )
@@ -94,18 +93,17 @@ def anonymize_videos(
     """Do what `revpers anonymize` was asked to with videos; the most serious exit code."""
     from reverse_personalization.cli.failures import failure_of, most_serious
     from reverse_personalization.video.anonymizing import anonymize_video, check_output
-    from reverse_personalization.video.reading import is_video
 
     single = len(clips) == 1 and is_video(output)
     outputs = [output] if single else [output / clip.name for clip in clips]
     if len({path.resolve() for path in outputs}) < len(outputs):
         raise UsageError(f"{output}: two videos of one name would go there; rename one.")
     check_output(clips, outputs, force=force)
-    _weights()
+    fetch_weights()
     codes = [0]
     for clip, target in zip(clips, outputs, strict=True):
         try:
-            with shown(quiet=quiet) as progress:
+            with steps(quiet=quiet) as progress:
                 record = anonymize_video(
                     clip, target, settings, sound=audio, crf=crf, allow_no_faces=allow_no_faces, progress=progress
                 )
@@ -129,22 +127,3 @@ def tell(record: VideoRecord, output: Path) -> None:
             typer.echo(f"warning: person {track.person} (track {track.track}) is obscured: {track.reason}", err=True)
     if record.doubtful:
         typer.echo(f"warning: {len(record.doubtful)} spans in which a face was hardly seen; see the record.", err=True)
-
-
-@contextmanager
-def shown(*, quiet: bool = False) -> Iterator[Progress]:
-    """A bar with the time left, on terminals."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=quiet or not sys.stderr.isatty()) as bar:
-        task = bar.add_task("starting", total=None)
-        yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total)
-
-
-def _weights() -> None:
-    from reverse_personalization import weights
-
-    weights.pull(weights.needed_by("compact"), progress=lambda sentence: typer.echo(sentence, err=True))

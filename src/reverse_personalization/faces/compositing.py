@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from reverse_personalization.faces.face import ByteArray, Face
+from reverse_personalization.faces.face import ByteArray, Face, FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,3 +44,9 @@ def ellipse(rows: slice, columns: slice, face: Face, margin: float) -> NDArray[n
     axes = max(1, round((0.5 + margin) * w)), max(1, round((0.5 + margin) * h))
     cv2.ellipse(mask, centre, axes, 0, 0, 360, 1, -1)
     return mask > 0
+
+
+def smoothstep(x: FloatArray) -> FloatArray:
+    """From 0 to 1 as x is, with no bend at either end."""
+    x = np.clip(x, 0, 1)
+    return (x * x * (3 - 2 * x)).astype(np.float32)

@@ -11,12 +11,15 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 from reverse_personalization import weights
+from reverse_personalization.errors import EngineError
 from reverse_personalization.faces import topology
 from reverse_personalization.faces.alignment import invert_transform, transform_points, warp_square
 from reverse_personalization.faces.face import ByteArray, Face, FloatArray, Mesh
 
 INPUT = 192
 # The network was trained on squares 1.5 times as wide as the face.
+# Below this the mesh lies on something that is no face, or not well.
+LEAST_SCORE = 0.5
 MARGIN = 1.5
 IRIS_INPUT = 64
 IRIS_MARGIN = 2.3
@@ -74,6 +77,17 @@ class FaceMesher:
         mesh = self._run(image_rgb, _square(centre, MARGIN * max(w, h), right, INPUT))
         for _ in range(rounds - 1):
             mesh = self._run(image_rgb, self._square_of(mesh))
+        return mesh
+
+    def fitted(self, image_rgb: ByteArray, face: Face) -> Mesh:
+        """As `mesh`, where one fits.
+
+        Raises:
+            EngineError: none does.
+        """
+        mesh = self.mesh(image_rgb, face)
+        if mesh.score < LEAST_SCORE:
+            raise EngineError(f"No mesh fits the face (score {mesh.score:.2f}, at least {LEAST_SCORE} needed).")
         return mesh
 
     @staticmethod

@@ -39,3 +39,8 @@ def cosine(a: FloatArray, b: FloatArray) -> FloatArray:
     a = np.atleast_2d(a) / np.linalg.norm(np.atleast_2d(a), axis=1, keepdims=True)
     b = np.atleast_2d(b) / np.linalg.norm(np.atleast_2d(b), axis=1, keepdims=True)
     return (a @ b.T).astype(np.float32)
+
+
+def unit(embedding: FloatArray) -> FloatArray:
+    """An embedding (d) of length 1."""
+    return np.asarray(embedding / max(float(np.linalg.norm(embedding)), 1e-6), np.float32)

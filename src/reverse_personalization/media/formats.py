@@ -52,6 +52,11 @@ WRITABLE_SUFFIXES: Final = tuple(_BY_SUFFIX)
 READABLE_SUFFIXES: Final = (*WRITABLE_SUFFIXES, *_READ_ONLY)
 
 
+def is_video(path: Path) -> bool:
+    """Whether a file's name is a video's."""
+    return path.suffix.lower() in VIDEO_SUFFIXES
+
+
 def is_supported(path: Path) -> bool:
     """Whether `path` is named like a picture that `read_photo` takes; the file itself is not looked at."""
     return path.suffix.lower() in READABLE_SUFFIXES

@@ -26,7 +26,9 @@ from reverse_personalization.version import tool_version
 if TYPE_CHECKING:
     from reverse_personalization.anonymizer import Anonymizer
 
-LOOPBACK: Final = ("127.0.0.1", "localhost", "::1", "[::1]")
+LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
+# As they stand in requests.
+LOCAL_HOSTS: Final = (*LOOPBACK, "[::1]")
 # What an exit code of `revpers` is in HTTP.
 STATUS_OF_CODE: Final = {2: 422, 3: 422, 4: 415}
 JobId = Annotated[str, Part(pattern="^[0-9a-f]{32}$")]
@@ -69,7 +71,7 @@ class Config:
     settings: Settings = field(default_factory=Settings)
     keys: Sequence[str] = ()
     limits: Limits = field(default_factory=Limits)
-    hosts: Sequence[str] = LOOPBACK
+    hosts: Sequence[str] = LOCAL_HOSTS
 
 
 class JobState(BaseModel):

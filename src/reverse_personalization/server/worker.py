@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 import threading
 from collections.abc import Callable
@@ -10,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reverse_personalization.errors import NoFaceError, ReversePersonalizationError
-from reverse_personalization.media.images import read_photo, write_photo
-from reverse_personalization.record import OutputRecord, image_record
+from reverse_personalization.media.images import read_photo
+from reverse_personalization.record import save_photo
 from reverse_personalization.server.jobs import Job, JobStore
 from reverse_personalization.settings import Settings
 
@@ -77,13 +76,7 @@ class Worker(threading.Thread):
         result = self._anonymizer.anonymize(photo)
         if not result.faces:
             raise NoFaceError("No face was found, so there is no result; a missed face would be the worst failure.")
-        mark = self._settings.mark and any(face.verdict == "anonymized" for face in result.faces)
         with tempfile.TemporaryDirectory(dir=self._store.folder) as folder:
             path = Path(folder) / "result.png"
-            notes = write_photo(result.photo, path, image_rgb=result.image, changed=result.changed, mark=mark)
-            content = path.read_bytes()
-        output = OutputRecord(file="result.png", sha256=hashlib.sha256(content).hexdigest(), marked=mark)
-        record = image_record(
-            result, source="photo", output=output, settings=self._settings, models=self._anonymizer.models, notes=notes
-        )
-        return content, record.to_json()
+            record = save_photo(result, path, source="photo", settings=self._settings, models=self._anonymizer.models)
+            return path.read_bytes(), record.to_json()

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from reverse_personalization.errors import InputError
 from reverse_personalization.faces.alignment import (
     ARCFACE_TEMPLATE,
-    arcface_crop,
     similarity_transform,
     transform_points,
     warp_square,
@@ -41,16 +40,12 @@ class TrainingFaces:
         source: str n, the photo's path below the data folder; a face and its mirror image share it.
         crop: uint8 n x 256 x 256 x 3.
         vertices: float32 n x 468 x 3, the mesh in the crop's pixels.
-        small: uint8 n x 112 x 112 x 3, the recogniser's crop.
-        small_vertices: float32 n x 468 x 3, the mesh in that crop's pixels.
         embedding: float32 n x 128, SFace's, unit length.
     """
 
     source: NDArray[np.str_]
     crop: ByteArray
     vertices: FloatArray
-    small: ByteArray
-    small_vertices: FloatArray
     embedding: FloatArray
 
     def save(self, path: Path) -> None:
@@ -103,13 +98,10 @@ def _row(
     if mesh.score < LEAST_MESH_SCORE:
         return None
     to_crop = similarity_transform(face.keypoints, CROP_TEMPLATE)
-    small, to_small = arcface_crop(image_rgb, face.keypoints)
-    embedding = recogniser.embed_crop(small)
+    embedding = recogniser.embed(image_rgb, face)
     return {
         "crop": warp_square(image_rgb, to_crop, CROP),
         "vertices": _moved(mesh, to_crop),
-        "small": small,
-        "small_vertices": _moved(mesh, to_small),
         "embedding": embedding / np.linalg.norm(embedding),
     }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence, Set
 from pathlib import Path
 from typing import Literal
@@ -10,15 +9,16 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from reverse_personalization.anonymizer import Choice
 from reverse_personalization.errors import InputError
 from reverse_personalization.faces.detection import YuNetDetector
 from reverse_personalization.faces.face import Face, FloatArray
-from reverse_personalization.identity.base import cosine
+from reverse_personalization.identity.base import cosine, unit
 from reverse_personalization.identity.sface import SFace
+from reverse_personalization.record import file_sha256
 from reverse_personalization.video.reading import VideoReader
 from reverse_personalization.video.tracking import CONTINUE, How, Track, Tracker
 
-Action = Literal["replace", "obscure", "keep"]
 Progress = Callable[[str, int, int], None]
 # Long side at which frames are searched; on every so manieth frame small faces are searched for as well.
 SCALE, FINE_SCALE, FINE_EVERY = 960, 1920, 10
@@ -52,7 +52,7 @@ class TrackEntry(_Model):
 
     id: int
     person: int
-    action: Action = "replace"
+    action: Choice = "replace"
     """Edit this: replace, obscure, or keep."""
     faces: list[FaceSpan]
 
@@ -115,7 +115,7 @@ def analyze(path: Path, *, progress: Progress | None = None) -> Analysis:
             for track, face in tracker.advance(frame.index, frame.image_rgb, faces):
                 known = embedded.setdefault(id(track), [])
                 if len(track.faces) % EMBED_EVERY == 1 and len(known) < ENOUGH and face.score >= SCORE_OF_DOUBT:
-                    known.append(_unit(recogniser.embed(frame.image_rgb, face)))
+                    known.append(unit(recogniser.embed(frame.image_rgb, face)))
             count = frame.index + 1
             told("finding faces", count, max(reader.count, count))
         rate = reader.rate
@@ -123,19 +123,13 @@ def analyze(path: Path, *, progress: Progress | None = None) -> Analysis:
     people = cluster([embedded.get(id(track), []) for track in tracks], [set(track.faces) for track in tracks])
     return Analysis(
         video=path.name,
-        sha256=digest(path),
+        sha256=file_sha256(path),
         frames=count,
         rate=rate,
         cuts=tracker.cuts,
         tracks=[_entry(i, person, track) for i, (track, person) in enumerate(zip(tracks, people, strict=True))],
         doubtful=_spans({f for track in tracks for f, face in track.faces.items() if face.score < SCORE_OF_DOUBT}),
     )
-
-
-def digest(path: Path) -> str:
-    """SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def cluster(embeddings: Sequence[Sequence[FloatArray]], frames: Sequence[Set[int]]) -> list[int]:
@@ -146,7 +140,7 @@ def cluster(embeddings: Sequence[Sequence[FloatArray]], frames: Sequence[Set[int
         frames: in which each track is.
     """
     groups: list[list[int]] = [[i] for i in range(len(embeddings))]
-    means = [_unit(np.mean(of, 0)) if len(of) else None for of in embeddings]
+    means = [unit(np.mean(of, 0)) if len(of) else None for of in embeddings]
     while len(groups) > 1:
         best, pair = SAME_PERSON, None
         for a in range(len(groups)):
@@ -190,7 +184,3 @@ def _spans(frames: set[int]) -> list[tuple[int, int]]:
         else:
             spans.append((frame, frame))
     return spans
-
-
-def _unit(embedding: FloatArray) -> FloatArray:
-    return np.asarray(embedding / max(float(np.linalg.norm(embedding)), 1e-6), np.float32)

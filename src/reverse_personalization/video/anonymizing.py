@@ -7,9 +7,9 @@ from pathlib import Path
 
 from reverse_personalization.errors import InputError, NoFaceError, OutputError
 from reverse_personalization.media.atomic import write_atomically
-from reverse_personalization.record import record_path
+from reverse_personalization.record import file_sha256, record_path
 from reverse_personalization.settings import Settings
-from reverse_personalization.video.analysis import Analysis, analyze, digest
+from reverse_personalization.video.analysis import Analysis, analyze
 from reverse_personalization.video.record import VideoRecord, video_record
 from reverse_personalization.video.rendering import VideoAnonymizer
 
@@ -47,7 +47,7 @@ def anonymize_video(
     """
     if analysis is None:
         analysis = analyze(path, progress=progress)
-    elif analysis.sha256 != digest(path):
+    elif analysis.sha256 != file_sha256(path):
         raise InputError(f"{path}: the analysis is of another video ({analysis.video}); make it anew.")
     if not analysis.tracks and not allow_no_faces:
         raise NoFaceError(

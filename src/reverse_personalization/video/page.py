@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections import defaultdict
 from html import escape
 from pathlib import Path
 
-from PIL import Image
-
 from reverse_personalization.faces.face import ByteArray, Face
+from reverse_personalization.media.thumbnails import data_url, square
 from reverse_personalization.video.analysis import Analysis, TrackEntry, face_of
 from reverse_personalization.video.reading import VideoReader
 
@@ -62,9 +59,4 @@ def _time(frame: int, rate: float) -> str:
 
 def _thumbnail(image_rgb: ByteArray, face: Face) -> str:
     x, y, w, h = face.box
-    reach = 0.75 * max(w, h)
-    box = (x + w / 2 - reach, y + h / 2 - reach, x + w / 2 + reach, y + h / 2 + reach)
-    tile = Image.fromarray(image_rgb).transform((SIZE, SIZE), Image.Transform.EXTENT, box, Image.Resampling.BILINEAR)
-    buffer = io.BytesIO()
-    tile.save(buffer, "JPEG", quality=85)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return data_url(square(image_rgb, (x + w / 2, y + h / 2), 0.75 * max(w, h), SIZE))

@@ -15,7 +15,6 @@ from av.stream import Disposition
 
 from reverse_personalization.errors import InputError
 from reverse_personalization.faces.face import ByteArray
-from reverse_personalization.media.formats import VIDEO_SUFFIXES
 
 # Transfer functions of high dynamic range, whose light would be lost: PQ and HLG.
 HDR: Final = (16, 18)
@@ -38,11 +37,6 @@ class Frame:
     index: int
     seconds: float
     image_rgb: ByteArray
-
-
-def is_video(path: Path) -> bool:
-    """Whether a file's name is a video's."""
-    return path.suffix.lower() in VIDEO_SUFFIXES
 
 
 class VideoReader:

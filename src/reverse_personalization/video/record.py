@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ from reverse_personalization.record import (
     SourceRecord,
     ToolRecord,
     Verdict,
+    file_sha256,
     model_records,
     this_tool,
 )
@@ -80,13 +80,11 @@ def video_record(
     models: Iterable[ModelCard],
 ) -> VideoRecord:
     """The record of a video that was written."""
-    with output.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
     return VideoRecord(
         tool=this_tool(),
         created=datetime.now(UTC).replace(microsecond=0),
         source=SourceRecord(file=source.name),
-        output=OutputRecord(file=output.name, sha256=digest, marked=settings.mark),
+        output=OutputRecord(file=output.name, sha256=file_sha256(output), marked=settings.mark),
         settings=SettingsRecord.of(settings),
         models=model_records(models),
         frames=analysis.frames,

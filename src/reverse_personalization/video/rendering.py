@@ -144,6 +144,7 @@ class VideoAnonymizer:
     def strangers(self, path: Path, analysis: Analysis, told: Progress) -> dict[int, Stranger]:
         """A stranger for every person who is to be replaced."""
         wanted = _sample_frames(analysis)
+        last = max(wanted, default=-1)
         samples: dict[int, list[Sample]] = defaultdict(list)
         with VideoReader(path) as reader:
             for frame in reader.frames():
@@ -152,7 +153,7 @@ class VideoAnonymizer:
                     if sample is not None:
                         samples[person].append(sample)
                 told("meeting people", frame.index + 1, analysis.frames)
-                if frame.index >= max(wanted, default=-1):
+                if frame.index >= last:
                     break
         people = {track.person for track in analysis.tracks}
         return {person: self._stranger(person, samples[person]) for person in sorted(people)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import signal
 import sys
@@ -21,12 +20,13 @@ from reverse_personalization.anonymizer import Anonymizer, Choice
 from reverse_personalization.canvas import AnonymizedPhoto
 from reverse_personalization.errors import ReversePersonalizationError
 from reverse_personalization.faces.face import ByteArray, Face
-from reverse_personalization.media.images import Photo, read_photo, write_photo
-from reverse_personalization.record import OutputRecord, image_record
+from reverse_personalization.media.images import read_photo
+from reverse_personalization.record import save_photo
 from reverse_personalization.settings import Settings
 
 REPLACE, OBSCURE, KEEP = "replace by a stranger", "only obscure", "leave as it is"
 CHOICES: Final[dict[str, Choice]] = {REPLACE: "replace", OBSCURE: "obscure", KEEP: "keep"}
+DEFAULTS: Final = Settings()
 MOST_FACES = 12
 # Fonts of the machine: others would be fetched.
 FONTS: Final = ["system-ui", "sans-serif"]
@@ -53,7 +53,7 @@ def build_page(folder: Path) -> gr.Blocks:
                 strength = gr.Slider(
                     2,
                     12,
-                    value=5,
+                    value=-DEFAULTS.guidance,
                     step=0.5,
                     label="How different",
                     info="2: a relative could wonder. 12: plainly somebody else.",
@@ -99,10 +99,10 @@ def _found(path: str | None) -> list[Any]:
     if path is None:
         return ["", None, *hidden]
     try:
-        photo = read_photo(Path(path), max_pixels=Settings().max_pixels)
+        photo = read_photo(Path(path), max_pixels=DEFAULTS.max_pixels)
     except ReversePersonalizationError as error:
         return [f"**{str(error).replace(path, 'This photo')}**", None, *hidden]
-    faces = _anonymizer(-5.0, "").find(photo)
+    faces = _anonymizer(DEFAULTS.guidance, "").find(photo)
     shown = [gr.update(visible=True, value=REPLACE) for _ in faces[:MOST_FACES]]
     more = f" The {len(faces) - MOST_FACES} smallest are replaced." if len(faces) > MOST_FACES else ""
     what = (
@@ -133,7 +133,7 @@ def _replaced(folder: Path) -> Callable[..., list[Any]]:
                     "**No face found**, so there is no result. Paint over faces that were missed.",
                     gr.update(visible=False),
                 ]
-            packed = _packed(folder, photo, result, anonymizer)
+            packed = _packed(folder, result, anonymizer)
         except ReversePersonalizationError as error:
             return [None, f"**{str(error).replace(path, 'This photo')}**", gr.update(visible=False)]
         return [(photo.image_rgb, result.image), _verdicts(result), gr.update(visible=True, value=str(packed))]
@@ -171,17 +171,11 @@ def _verdicts(result: AnonymizedPhoto) -> str:
     return "\n".join(lines)
 
 
-def _packed(folder: Path, photo: Photo, result: AnonymizedPhoto, anonymizer: Anonymizer) -> Path:
+def _packed(folder: Path, result: AnonymizedPhoto, anonymizer: Anonymizer) -> Path:
     """A zip file of the anonymized photo and its record."""
     made = Path(tempfile.mkdtemp(dir=folder))
-    settings = anonymizer.settings
-    mark = settings.mark and any(face.verdict == "anonymized" for face in result.faces)
     picture = made / "anonymous.png"
-    notes = write_photo(photo, picture, image_rgb=result.image, changed=result.changed, mark=mark)
-    output = OutputRecord(file=picture.name, sha256=hashlib.sha256(picture.read_bytes()).hexdigest(), marked=mark)
-    record = image_record(
-        result, source="photo", output=output, settings=settings, models=anonymizer.models, notes=notes
-    )
+    record = save_photo(result, picture, source="photo", settings=anonymizer.settings, models=anonymizer.models)
     with zipfile.ZipFile(made / "anonymous.zip", "w") as archive:
         archive.write(picture, picture.name)
         archive.writestr(f"{picture.name}.json", record.to_json())

@@ -20,13 +20,11 @@ from reverse_personalization.errors import EngineError
 from reverse_personalization.faces.compositing import Rendering
 from reverse_personalization.faces.face import ByteArray, Face, FloatArray, Mesh
 from reverse_personalization.faces.mesh import FaceMesher
-from reverse_personalization.identity.base import Recogniser
+from reverse_personalization.identity.base import Recogniser, unit
 from reverse_personalization.identity.sface import SFace
 from reverse_personalization.inversion import STABLE_DIFFUSION, Array, Row
 from reverse_personalization.noise import KeyedNoise
 
-# Below this the mesh lies on something that is no face, or not well.
-LEAST_MESH_SCORE = 0.5
 # Standard deviations beyond which a code is no face's.
 CODE_LIMIT = 3.0
 BATCH = 64
@@ -85,9 +83,7 @@ class CompactEngine:
         Raises:
             EngineError: no mesh can be laid on the face.
         """
-        mesh = self._mesher.mesh(image_rgb, face)
-        if mesh.score < LEAST_MESH_SCORE:
-            raise EngineError(f"No mesh fits the face (score {mesh.score:.2f}, at least {LEAST_MESH_SCORE} needed).")
+        mesh = self._mesher.fitted(image_rgb, face)
         if smooth is not None:
             mesh = Mesh(smooth(mesh.vertices), mesh.score)
         encoding = self._codec.encode(image_rgb, mesh)
@@ -110,7 +106,7 @@ class CompactEngine:
         labels: Sequence[Labels],
     ) -> Conditions[Expectation]:
         """Null, own, opposite and strangers' identities; each stranger is drawn under its face's labels."""
-        own = np.stack([one / max(float(np.linalg.norm(one)), 1e-6) for one in embeddings])
+        own = np.stack([unit(one) for one in embeddings])
         strangers = [
             self._population.stranger(cast(FloatArray, face.x0), one, self._wish, noise.generator(*label, "stranger"))
             for face, one, label in zip(encoded, own, labels, strict=True)

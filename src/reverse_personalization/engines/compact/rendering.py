@@ -10,7 +10,7 @@ import numpy as np
 
 from reverse_personalization.engines.compact.frame import SIZE, CanonicalFrame
 from reverse_personalization.faces import topology
-from reverse_personalization.faces.compositing import Rendering
+from reverse_personalization.faces.compositing import Rendering, smoothstep
 from reverse_personalization.faces.face import ByteArray, FloatArray, Mesh
 from reverse_personalization.faces.regions import region_mask
 from reverse_personalization.faces.warping import interpolate, rasterise
@@ -33,7 +33,7 @@ class Renderer:
         inside = (frame.spread(np.ones((topology.VERTICES, 1), np.float32))[..., 0] > 0).astype(np.uint8)
         distance = np.asarray(cv2.distanceTransform(inside, cv2.DIST_L2, 5), np.float32)
         opening = cv2.GaussianBlur(frame.interior.astype(np.float32), (0, 0), OPENING_FADE)
-        self.fade: FloatArray = _smoothstep(distance / OUTLINE_FADE) * (1 - opening) ** 2
+        self.fade: FloatArray = smoothstep(distance / OUTLINE_FADE) * (1 - opening) ** 2
         self.mobility = _mobility(frame.vertices)
 
     def render(
@@ -78,12 +78,7 @@ def _mobility(vertices: FloatArray) -> FloatArray:
     """How freely each vertex moves, 468 x 1: not at all on the outline."""
     outline = vertices[list(topology.FACE_OVAL)]
     distance = np.linalg.norm(vertices[:, None] - outline[None], axis=2).min(1)
-    return SHAPE_SHARE * _smoothstep(distance / (SHAPE_FADE * SIZE))[:, None]
-
-
-def _smoothstep(x: FloatArray) -> FloatArray:
-    x = np.clip(x, 0, 1)
-    return (x * x * (3 - 2 * x)).astype(np.float32)
+    return SHAPE_SHARE * smoothstep(distance / (SHAPE_FADE * SIZE))[:, None]
 
 
 def _bounds(points: FloatArray, size: tuple[int, int]) -> tuple[slice, slice]:

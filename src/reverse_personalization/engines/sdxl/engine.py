@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -14,7 +13,7 @@ from reverse_personalization import inversion, weights
 from reverse_personalization.engines.base import Conditions, Encoded, Labels
 from reverse_personalization.engines.sdxl import geometry
 from reverse_personalization.engines.sdxl.adapter import EMBEDDING
-from reverse_personalization.engines.sdxl.loading import Offload, choose_device
+from reverse_personalization.engines.sdxl.loading import choose_device
 from reverse_personalization.engines.sdxl.network import Condition, DiffusionNetwork
 from reverse_personalization.errors import EngineError
 from reverse_personalization.faces.compositing import Rendering
@@ -24,9 +23,8 @@ from reverse_personalization.identity.arcface import ArcFace
 from reverse_personalization.identity.base import Recogniser
 from reverse_personalization.inversion import Row
 from reverse_personalization.noise import KeyedNoise
+from reverse_personalization.settings import Mode, Offload
 
-LEAST_MESH_SCORE = 0.5
-Mode = Literal["economical", "exact"]
 # Rows of a step for the inversion and for the regeneration.
 ROWS = {"economical": (1, 2), "exact": (2, 2)}
 
@@ -117,9 +115,7 @@ class SdxlEngine:
         Raises:
             EngineError: no mesh can be laid on the face.
         """
-        mesh = self._mesher.mesh(image_rgb, face)
-        if mesh.score < LEAST_MESH_SCORE:
-            raise EngineError(f"No mesh fits the face (score {mesh.score:.2f}, at least {LEAST_MESH_SCORE} needed).")
+        mesh = self._mesher.fitted(image_rgb, face)
         crop = geometry.crop(image_rgb, mesh, self.network.size)
         x0 = self.network.encode(crop.image_rgb[None])[0]
         mask = geometry.latent_mask(crop, self._keep, (x0.shape[1], x0.shape[2])) if self._keep else None

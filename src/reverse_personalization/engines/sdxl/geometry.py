@@ -11,7 +11,7 @@ import numpy as np
 
 from reverse_personalization.faces import topology
 from reverse_personalization.faces.alignment import invert_transform, similarity_transform, transform_points
-from reverse_personalization.faces.compositing import Rendering
+from reverse_personalization.faces.compositing import Rendering, smoothstep
 from reverse_personalization.faces.face import ByteArray, FloatArray, Mesh
 from reverse_personalization.faces.regions import region_mask
 
@@ -98,9 +98,8 @@ def _mask(outline: FloatArray, size: tuple[int, int]) -> FloatArray:
     """1 inside the face's outline, falling to 0 at it, float32 h x w."""
     inside = np.zeros((size[0] + 2, size[1] + 2), np.uint8)
     cv2.fillPoly(inside, [np.round(outline + 1).astype(np.int32)], 1)
-    distance = cv2.distanceTransform(inside, cv2.DIST_L2, 5)[1:-1, 1:-1]
-    share = np.clip((distance - 1) / max(FADE * float(np.ptp(outline[:, 0])), 1.0), 0, 1)
-    return cast(FloatArray, (share * share * (3 - 2 * share)).astype(np.float32))
+    distance = np.asarray(cv2.distanceTransform(inside, cv2.DIST_L2, 5), np.float32)[1:-1, 1:-1]
+    return smoothstep((distance - 1) / max(FADE * float(np.ptp(outline[:, 0])), 1.0))
 
 
 def _warped(image_rgb: ByteArray, matrix: FloatArray, size: tuple[int, int]) -> ByteArray:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import torch
 
 from reverse_personalization.engines.sdxl.adapter import StateDict, has_lora, read_adapter
 from reverse_personalization.errors import EngineError, UsageError, WeightsError
+from reverse_personalization.settings import Offload
 
-Offload = Literal["none", "model", "group"]
 BASES: Final = {"StableDiffusionXLPipeline": 1024, "StableDiffusionPipeline": 512}
 """The bases that can be used, by the pipeline that a model's `model_index.json` names, and the side of their
 faces in pixels. Another base of diffusers with a UNet and FaceID weights needs a line here, and a change of

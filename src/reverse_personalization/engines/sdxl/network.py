@@ -14,7 +14,6 @@ from torch import Tensor
 
 from reverse_personalization.engines.sdxl.loading import (
     BASES,
-    Offload,
     choose_device,
     choose_dtype,
     free_memory,
@@ -23,6 +22,7 @@ from reverse_personalization.engines.sdxl.loading import (
 from reverse_personalization.errors import EngineError, WeightsError
 from reverse_personalization.faces.face import ByteArray
 from reverse_personalization.inversion import NoiseSchedule, Row
+from reverse_personalization.settings import Offload
 
 # What a sample takes in a call beside the weights: so many times its first feature map. An estimate for the
 # SDXL layout; where it is too low, the call is halved.
