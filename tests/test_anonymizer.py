@@ -56,7 +56,7 @@ def test_recognisers_do_not_match_the_result(
     result = results[id(portrait.image_rgb)]
     stated = result.faces[0].similarities
     assert [(s.recogniser, s.role) for s in stated] == [("sface", "guide"), ("dlib-resnet", "verifier")]
-    assert all(s.after <= s.threshold == threshold(s.recogniser).similarity for s in stated)
+    assert all(s.after <= s.threshold <= threshold(s.recogniser).similarity for s in stated)
     # And again, from the pixels.
     check = verifier.check(result.image, verifier.source(portrait.image_rgb, portrait.face))
     assert not check.matches

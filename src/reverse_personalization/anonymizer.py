@@ -6,7 +6,7 @@ import hashlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,11 +19,13 @@ from reverse_personalization.canvas import AnonymizedPhoto, Canvas, FaceAtWork, 
 from reverse_personalization.engines import Engine, load_engine
 from reverse_personalization.engines.base import Conditions, Encoded, Labels
 from reverse_personalization.errors import EngineError, UsageError
+from reverse_personalization.escalation import Strength, escalation
 from reverse_personalization.faces.compositing import Rendering, paste
 from reverse_personalization.faces.detection import YuNetDetector
 from reverse_personalization.faces.face import ByteArray, Face, FloatArray
 from reverse_personalization.identity.base import Recogniser
 from reverse_personalization.identity.dlib_resnet import DlibResNet
+from reverse_personalization.identity.registry import Registry
 from reverse_personalization.identity.sface import SFace
 from reverse_personalization.identity.verification import Check, Source, Verifier
 from reverse_personalization.media.images import Photo, read_photo
@@ -37,31 +39,8 @@ Choice = Literal["replace", "obscure", "keep"]
 Picture = str | Path | Image.Image | ByteArray | Photo
 # A result whose face the detector sees less well than this, and than the source's, is no believable face.
 BELIEVABLE = 0.8
-# Factors from one try to the next, on the guidance and on the share of time left out.
-HARDER, EARLIER = 1.25, 0.9
 # How much coarser each try to obscure is, when the one before could still be matched.
 COARSER = (1.0, 2.0, 4.0)
-
-
-@dataclass(frozen=True)
-class Strength:
-    """How hard one try pushes: what escalation raises."""
-
-    guidance: float
-    identity: float | None
-    attribute: float | None
-    surrogate: float
-    steps: int
-    skip: float
-
-    def harder(self) -> Strength:
-        """The next try's."""
-        return replace(
-            self,
-            guidance=self.guidance * HARDER,
-            identity=None if self.identity is None else self.identity * HARDER,
-            skip=self.skip * EARLIER,
-        )
 
 
 @dataclass(frozen=True)
@@ -95,12 +74,13 @@ class Anonymizer:
             WeightsError: a model file is missing or damaged, and cannot be fetched.
         """
         self.settings = _settings(settings, options)
-        for strength in self._escalation():  # an impossible schedule is an error now, not with every face
+        for strength in escalation(self.settings):  # an impossible schedule is an error now, not with every face
             inversion.timesteps(strength.steps, strength.skip)
         self.noise = KeyedNoise(self.settings.seed)
         self.engine: Engine[Any] = load_engine(self.settings)
         self.detector = YuNetDetector(threshold=self.settings.detection_threshold)
         self.verifier = _verifier(self.detector, self.engine.guide)
+        self._registry = Registry(self.verifier)
 
     @property
     def models(self) -> tuple[ModelCard, ...]:
@@ -152,7 +132,24 @@ class Anonymizer:
 
     def _finish(self, pending: Sequence[FaceAtWork]) -> None:
         """Try faces until each has its verdict."""
-        ladder = tuple(self._escalation())
+        if self.settings.consistent:  # one after the other, so that each knows what became of those before
+            known, pending = pending, ()
+            for face in known:
+                if not self._met_before(face):
+                    self._escalate([face])
+        self._escalate(pending)
+
+    def _met_before(self, work: FaceAtWork) -> bool:
+        """Make of a person what the last photos made of it; whether that holds here."""
+        if work.person is None or work.person.change is None:
+            return False
+        self._judge(work, work.encoded.x0 + work.person.change, last=False)
+        work.rung = 0
+        return work.settled
+
+    def _escalate(self, pending: Sequence[FaceAtWork]) -> None:
+        """Push harder until each face has its verdict."""
+        ladder = tuple(escalation(self.settings))
         while pending:
             for rung, faces in _by_rung(pending):
                 for face, x in self._regenerate(faces, ladder[rung]):
@@ -182,6 +179,9 @@ class Anonymizer:
                     continue
                 work.embedding = self._embedding(picture, work.source)
                 work.encoded = self.engine.encode(picture, face)
+                if self.settings.consistent:
+                    work.person = self._registry.meet(work.source.embeddings)
+                    work.labels = "person", work.person.number
                 yield work
 
     def _embedding(self, picture: ByteArray, source: Source) -> FloatArray:
@@ -212,7 +212,7 @@ class Anonymizer:
 
     def regenerations(self, encoded: Encoded, embedding: FloatArray, label: Labels) -> Iterator[inversion.Array]:
         """A face's latents, from one try to the next, each pushed harder, with another stranger."""
-        for rung, strength in enumerate(self._escalation()):
+        for rung, strength in enumerate(escalation(self.settings)):
             yield self._invert([encoded], [embedding], [(*label, rung)], strength)[0]
 
     def _invert(
@@ -272,26 +272,13 @@ class Anonymizer:
                 work.canvas.image = result
                 reason = "Replaced; no recogniser matches it."
                 work.settle(_result(work, "anonymized", reason, check), rendering)
+                if work.person is not None and work.person.change is None:
+                    work.person.change = x - work.encoded.x0
             elif last:
                 why = "A recogniser still matched the result" if check.matches else "No believable face came out"
                 self._obscure(work, f"{why} after every try.")
             else:
                 work.rung += 1
-
-    def _escalation(self) -> Iterator[Strength]:
-        """Each try pushes harder, starts further back in time, and has another stranger and other noise."""
-        given = self.settings
-        strength = Strength(
-            given.guidance,
-            given.identity_strength,
-            given.attribute_strength,
-            given.surrogate,
-            given.steps,
-            given.skip,
-        )
-        for _ in range(given.max_tries):
-            yield strength
-            strength = strength.harder()
 
     @contextmanager
     def _failing_closed(self, work: FaceAtWork) -> Iterator[None]:

@@ -12,6 +12,7 @@ from PIL import Image
 from reverse_personalization.engines.base import Encoded, Labels
 from reverse_personalization.faces.compositing import Rendering, paste
 from reverse_personalization.faces.face import ByteArray, Face, FloatArray
+from reverse_personalization.identity.registry import Person
 from reverse_personalization.identity.verification import Similarity, Source
 from reverse_personalization.media.images import Photo
 
@@ -107,6 +108,7 @@ class FaceAtWork:
         index: its number in that picture.
         face: where it is.
         labels: of its random numbers.
+        person: whose it is, where that matters.
         rung: of the ladder, that the next try takes.
         tries: how often it was regenerated.
         settled: whether it has its verdict.
@@ -116,6 +118,7 @@ class FaceAtWork:
     index: int
     face: Face
     labels: Labels
+    person: Person | None = None
     source: Source = field(init=False)
     embedding: FloatArray = field(init=False)
     encoded: Encoded = field(init=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -50,6 +50,8 @@ class Settings(BaseModel):
     """How many steps and tries; paper is 100 steps."""
     guidance: float = Field(-5.0, ge=-100, le=100, allow_inf_nan=False)
     """Guidance on the face's own identity; negative moves away from it (paper: -5 to -20)."""
+    strength: float = Field(1.0, gt=0, le=10, allow_inf_nan=False)
+    """Multiplies how hard each try pushes; docs/privacy.md tells what it leaves of people."""
     surrogate: float = Field(1.0, ge=0, le=100, allow_inf_nan=False)
     """Guidance toward a random stranger, drawn per face from the run's key; 1 is all the way (compact)."""
     steps: int = Field(12, ge=1, le=1000)
@@ -64,6 +66,8 @@ class Settings(BaseModel):
     """How far toward the attributes, apart from guidance; else it is 1 - guidance."""
     keep: tuple[Region, ...] = ()
     """Parts of the face that stay as they are: eyes, brows, nose, mouth."""
+    consistent: bool = False
+    """One stranger for all photos of a person in a run (compact)."""
     seed: int | None = Field(None, ge=0)
     """Makes a run repeatable; without it every run draws a fresh secret."""
     max_tries: int = Field(8, ge=1, le=50)
@@ -112,6 +116,12 @@ class Settings(BaseModel):
             **_METHOD.get((engine, method), {}),
             **chosen,
         }
+
+    @model_validator(mode="after")
+    def _consistency_is_the_compact_engines(self) -> Self:
+        if self.consistent and self.engine != "compact":
+            raise ValueError("consistent: only the compact engine can; leave it away, or use --engine compact.")
+        return self
 
     @property
     def moves_away(self) -> bool:

@@ -17,6 +17,7 @@ from reverse_personalization.faces.face import FloatArray
 from reverse_personalization.identity import arcface
 from reverse_personalization.identity.arcface import ArcFace
 from reverse_personalization.identity.base import Recogniser
+from reverse_personalization.identity.onnx_recogniser import OnnxFile, OnnxRecogniser
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -114,3 +115,16 @@ def test_without_onnxruntime(file: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         WeightsError, match=r"needs onnxruntime; run `pip install 'reverse-personalization\[insightface\]'"
     ):
         ArcFace(file)
+
+
+def test_another_file_reads_its_own_channels(file: Path, projection: FloatArray) -> None:
+    crop = np.empty((112, 112, 3), np.uint8)
+    crop[:] = (255, 0, 51)
+    swapped = OnnxRecogniser(OnnxFile("adaface", file, "bgr")).embed_crop(crop)
+    np.testing.assert_allclose(swapped, np.array([-0.6, -1, 1], np.float32) @ projection, rtol=1e-4, atol=1e-4)
+
+
+def test_a_network_of_another_size_is_no_recogniser(tmp_path: Path, projection: FloatArray) -> None:
+    write_network(tmp_path / "big.onnx", projection, size=224)
+    with pytest.raises(WeightsError, match="112 x 112"):
+        OnnxRecogniser(OnnxFile("big", tmp_path / "big.onnx"))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from reverse_personalization.bench.embedding import MAX_PIXELS
@@ -90,10 +91,12 @@ def face_sheet(
         Image.fromarray(np.vstack(rows)).save(path)
 
 
-def most_alike(result: MethodResult, recogniser: str, count: int = SHEET) -> list[int]:
-    """The photos whose results are most like their source: a method's worst cases."""
+def most_alike(
+    result: MethodResult, recogniser: str, count: int = SHEET, *, among: NDArray[np.bool_] | None = None
+) -> list[int]:
+    """The photos (of those in a bool n mask) whose results are most like their source: a method's worst cases."""
     similarity = result.per_photo[f"similarity, {recogniser}"]
-    known = np.flatnonzero(np.isfinite(similarity))
+    known = np.flatnonzero(np.isfinite(similarity) & (True if among is None else among))
     return [int(i) for i in known[np.argsort(-similarity[known])][:count]]
 
 

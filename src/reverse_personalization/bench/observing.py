@@ -21,6 +21,7 @@ from reverse_personalization.faces.face import ByteArray, FloatArray, Mesh
 from reverse_personalization.faces.mesh import LEAST_SCORE, FaceMesher, IrisFinder
 from reverse_personalization.identity.base import Recogniser
 from reverse_personalization.identity.dlib_resnet import DlibResNet
+from reverse_personalization.identity.onnx_recogniser import OnnxFile, OnnxRecogniser
 from reverse_personalization.identity.sface import SFace
 from reverse_personalization.media.images import read_photo
 
@@ -68,11 +69,12 @@ class Observation:
 class Observer:
     """Looks at photos with the embedded evaluators."""
 
-    def __init__(self, recognisers: Sequence[Recogniser] | None = None) -> None:
-        """Load the models; dlib's ResNet and SFace unless told otherwise."""
-        self.recognisers = tuple(recognisers or (DlibResNet(), SFace()))
+    def __init__(self, files: Sequence[OnnxFile] = ()) -> None:
+        """Load the models: dlib's ResNet, SFace, and recognisers in files."""
+        others = [OnnxRecogniser(file) for file in files]
+        self.recognisers: tuple[Recogniser, ...] = (DlibResNet(), SFace(), *others)
         self._detector, self._mesher, self._irises = YuNetDetector(turned=False), FaceMesher(), IrisFinder()
-        self._widths = {"dlib-resnet": 128, "sface": 128}
+        self._widths = {"dlib-resnet": 128, "sface": 128} | {other.name: other.width for other in others}
 
     def observe(self, image_rgb: ByteArray) -> Observation:
         """Observe a portrait's subject, on a uint8 H x W x 3 picture."""
@@ -102,20 +104,23 @@ class Observer:
         def unknown(*shape: int) -> FloatArray:
             return np.full(shape, np.nan, np.float32)
 
-        known = embeddings or {r.name: unknown(self._widths.get(r.name, 512)) for r in self.recognisers}
+        known = embeddings or {r.name: unknown(self._widths[r.name]) for r in self.recognisers}
         rest = unknown(468, 2), unknown(3, 3), unknown(2), unknown(len(EXPRESSIONS)), unknown(3)
         return Observation(known, score, size, *rest)
 
 
 def head_pose(mesh: Mesh, size: tuple[int, int]) -> FloatArray:
-    """The head's rotation, 3 x 3, by PnP: the mean face's rigid vertices against where they are seen."""
+    """The head's rotation, 3 x 3, by PnP: the mean face's rigid vertices against where they are seen.
+
+    NaN where no rotation fits them.
+    """
     rigid = list(topology.RIGID)
     model = _mean_face()[rigid].astype(np.float64)
     focal, centre = float(max(size)) * 1.2, (size[1] / 2, size[0] / 2)
     camera = np.array([[focal, 0, centre[0]], [0, focal, centre[1]], [0, 0, 1]])
     seen = mesh.points[rigid].astype(np.float64)
-    _, turn, _ = cv2.solvePnP(model, seen, camera, None, flags=cv2.SOLVEPNP_SQPNP)
-    return np.asarray(cv2.Rodrigues(turn)[0], np.float32)
+    solved, turn, _ = cv2.solvePnP(model, seen, camera, None, flags=cv2.SOLVEPNP_SQPNP)
+    return np.asarray(cv2.Rodrigues(turn)[0] if solved else np.full((3, 3), np.nan), np.float32)
 
 
 def gaze(mesh: Mesh, irises: FloatArray) -> FloatArray:
@@ -139,11 +144,16 @@ def expression(mesh: Mesh) -> FloatArray:
 
 
 def observe_all(
-    paths: Sequence[Path | None], kept: Path, *, workers: int, progress: Callable[[int, int], None]
+    paths: Sequence[Path | None],
+    kept: Path,
+    *,
+    files: tuple[OnnxFile, ...] = (),
+    workers: int,
+    progress: Callable[[int, int], None],
 ) -> list[Observation]:
     """Observations of many photos, from the cache where they were made before; None is nothing seen."""
     kept.mkdir(parents=True, exist_ok=True)
-    look = partial(_observed, folder=kept)
+    look = partial(_observed, folder=kept, files=files)
     if workers <= 1:
         return [_told(look(path), progress, i, len(paths)) for i, path in enumerate(paths, 1)]
     # Forked processes would inherit the networks' threads, and hang on them.
@@ -158,16 +168,23 @@ def _told(seen: Observation, progress: Callable[[int, int], None], done: int, to
 
 
 @cache
-def _observer() -> Observer:
+def _observer(files: tuple[OnnxFile, ...]) -> Observer:
     """One for each process."""
-    return Observer()
+    return Observer(files)
 
 
-def _observed(path: Path | None, *, folder: Path) -> Observation:
-    observer = _observer()
+@cache
+def _version(files: tuple[OnnxFile, ...]) -> bytes:
+    """What observations hang on besides the photo."""
+    told = [f"{file.name} {file.channels} {hashlib.sha256(file.path.read_bytes()).hexdigest()}" for file in files]
+    return " ".join([VERSION, *told]).encode()
+
+
+def _observed(path: Path | None, *, folder: Path, files: tuple[OnnxFile, ...]) -> Observation:
+    observer = _observer(files)
     if path is None:
         return observer.nothing()
-    key = hashlib.sha256(VERSION.encode() + path.read_bytes()).hexdigest()
+    key = hashlib.sha256(_version(files) + path.read_bytes()).hexdigest()
     kept = folder / f"{key}.npz"
     if kept.exists():
         return _load(kept)

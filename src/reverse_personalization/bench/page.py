@@ -13,7 +13,7 @@ from typing import Any
 from reverse_personalization.bench.figures import face_tile
 from reverse_personalization.bench.observing import Observation
 from reverse_personalization.bench.running import MethodResult
-from reverse_personalization.bench.tables import Line, shown
+from reverse_personalization.bench.tables import ALL, Line, shown
 from reverse_personalization.media.thumbnails import data_url
 
 # So many photos of each method can be pointed at; a page of all would weigh too much.
@@ -38,7 +38,8 @@ def write_page(
     filled = (
         template.replace("{{title}}", escape(f"{run['dataset']}: {len(sources)} photos"))
         .replace("{{run}}", escape(json.dumps(run, indent=2)))
-        .replace("{{table}}", _table(found))
+        .replace("{{table}}", _table([line for line in found if line.photos == ALL]))
+        .replace("{{subsets}}", _subset_tables(found))
         .replace("{{data}}", json.dumps(data).replace("</", "<\\/"))
     )
     path.write_text(filled, "utf-8")
@@ -58,6 +59,15 @@ def _table(found: Sequence[Line]) -> str:
         )
         body.append(f"<tr><th>{escape(quantity)}</th><td>{escape(evaluator)}</td>{shows}</tr>")
     return f"<thead><tr><th></th><th>by</th>{head}</tr></thead><tbody>{''.join(body)}</tbody>"
+
+
+def _subset_tables(found: Sequence[Line]) -> str:
+    """A folded table for each subset."""
+    tables = []
+    for photos in dict.fromkeys(line.photos for line in found if line.photos != ALL):
+        table = _table([line for line in found if line.photos == photos])
+        tables.append(f"<details><summary>{escape(photos)}</summary><table>{table}</table></details>")
+    return "".join(tables)
 
 
 def _points(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -17,7 +18,9 @@ from reverse_personalization.bench.datasets import Trial, draw_trials, load_peop
 from reverse_personalization.bench.methods import Command, EngineMethod, Method, Precomputed, make_method
 from reverse_personalization.bench.page import write_page
 from reverse_personalization.bench.running import Bench, MethodResult
+from reverse_personalization.bench.subsets import Subset, groups, hard_cases, read_prompts
 from reverse_personalization.errors import UsageError
+from reverse_personalization.identity.onnx_recogniser import OnnxFile
 from reverse_personalization.media.atomic import write_atomically
 from reverse_personalization.version import tool_version
 
@@ -41,6 +44,8 @@ class Asked:
     identities: Path | None = None
     listed: Path | None = None
     workers: int | None = None
+    labels: Path | None = None
+    recognisers: tuple[OnnxFile, ...] = ()
 
 
 def run_bench(asked: Asked, report: Report) -> list[tables.Line]:
@@ -57,7 +62,7 @@ def run_bench(asked: Asked, report: Report) -> list[tables.Line]:
     methods = _methods(asked)
     asked.out.mkdir(parents=True, exist_ok=True)
     workers = asked.workers or os.cpu_count() or 1
-    bench = Bench(people, trials, asked.out / "cache", workers=workers, report=report)
+    bench = Bench(people, trials, asked.out / "cache", files=asked.recognisers, workers=workers, report=report)
     results = [bench.measure(method) for method in methods]
     found = tables.lines(bench.sources(), results)
     if asked.attacks:
@@ -67,8 +72,15 @@ def run_bench(asked: Asked, report: Report) -> list[tables.Line]:
         bench.measure(EngineMethod(f"compact {w:g}", guidance=w, seed=asked.seed, verified=False)) for w in asked.sweep
     ]
     found += tables.lines([], swept)
-    _write(asked, bench, found, results, swept)
+    subsets = _subsets(asked, bench)
+    found += tables.subset_lines(subsets, results)
+    _write(asked, bench, found, results, swept, subsets)
     return found
+
+
+def _subsets(asked: Asked, bench: Bench) -> list[Subset]:
+    prompts = {} if asked.labels is None else read_prompts(asked.labels)
+    return [*hard_cases(bench.source), *groups([trial.photo for trial in bench.trials], prompts)]
 
 
 def _methods(asked: Asked) -> list[Method]:
@@ -86,11 +98,12 @@ def _write(
     found: Sequence[tables.Line],
     results: Sequence[MethodResult],
     swept: Sequence[MethodResult],
+    subsets: Sequence[Subset],
 ) -> None:
     out, run = asked.out, _record(asked, bench)
     write_atomically(out / "table.csv", tables.as_csv(found).encode())
     write_atomically(out / "table.json", tables.as_json(found, run).encode())
-    write_atomically(out / "table.tex", tables.as_latex(found).encode())
+    write_atomically(out / "table.tex", tables.as_latex([line for line in found if line.photos == tables.ALL]).encode())
     photos = [trial.photo for trial in bench.trials]
     for recogniser in bench.recognisers:
         for quantity in results[0].utility if results else ():
@@ -102,17 +115,24 @@ def _write(
             worst = figures.most_alike(result, recogniser.name)
             sheet = out / f"worst-{result.name}-{recogniser.name}.png"
             figures.face_sheet(photos, bench.source, [result], worst, sheet)
+            for subset in subsets:
+                among = figures.most_alike(result, recogniser.name, among=subset.members)
+                name = re.sub(r"[^a-z0-9]+", "-", subset.name.lower()).strip("-")
+                figures.face_sheet(photos, bench.source, [result], among, sheet.with_stem(f"{sheet.stem}-{name}"))
     figures.face_sheet(photos, bench.source, results, range(min(12, len(photos))), out / "faces.png")
     write_page(out / "report.html", found, results, photos, bench.source, run)
 
 
 def _record(asked: Asked, bench: Bench) -> dict[str, Any]:
     """What makes the table again: settings, versions, and a hash of the data."""
-    told = {name: _plain(value) for name, value in asdict(asked).items() if name not in ("out", "dataset")}
+    told = {
+        name: _plain(value) for name, value in asdict(asked).items() if name not in ("out", "dataset", "recognisers")
+    }
     return told | {
         "dataset": asked.dataset.name,
         "people": len(bench.people),
         "photos": len(bench.trials),
+        "recognisers": [recogniser.name for recogniser in bench.recognisers],
         "data_sha256": _digest(bench.trials),
         "version": tool_version(),
         "python": platform.python_version(),

@@ -20,6 +20,7 @@ from reverse_personalization.bench.statistics import Rate
 from reverse_personalization.bench.utility import Spread, spread
 from reverse_personalization.faces.face import FloatArray
 from reverse_personalization.identity.base import Recogniser
+from reverse_personalization.identity.onnx_recogniser import OnnxFile
 
 Report = Callable[[str, int, int], None]
 # What the sources are called in tables: the same photos, untouched.
@@ -62,6 +63,7 @@ class Bench:
         trials: Sequence[Trial],
         folder: Path,
         *,
+        files: Sequence[OnnxFile] = (),
         workers: int = 1,
         report: Report | None = None,
     ) -> None:
@@ -71,13 +73,14 @@ class Bench:
             people: the gallery, by their first photos.
             trials: what is anonymized.
             folder: keeps outputs and observations, so that a second run costs only what is new.
+            files: recognisers besides dlib's ResNet and SFace.
             workers: processes that observe.
             report: called with what is being done, how much of it is, and the total.
         """
         self.people, self.trials, self.folder = tuple(people), tuple(trials), folder
         self.report: Report = report or (lambda what, done, total: None)
-        self.recognisers: tuple[Recogniser, ...] = Observer().recognisers
-        self._workers = workers
+        self._files, self._workers = tuple(files), workers
+        self.recognisers: tuple[Recogniser, ...] = Observer(self._files).recognisers
         photos = [person.photos[0] for person in people] + [trial.photo for trial in trials]
         seen = self.observe("observing sources", photos)
         self.gallery, self.source = seen[: len(people)], seen[len(people) :]
@@ -87,6 +90,7 @@ class Bench:
         return observe_all(
             photos,
             self.folder / "observations",
+            files=self._files,
             workers=self._workers,
             progress=lambda done, total: self.report(what, done, total),
         )

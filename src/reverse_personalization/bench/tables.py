@@ -6,15 +6,22 @@ import csv
 import io
 import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Final
+
+import numpy as np
 
 from reverse_personalization.bench.privacy import Privacy
 from reverse_personalization.bench.running import SOURCE, MethodResult
 from reverse_personalization.bench.statistics import Rate
+from reverse_personalization.bench.subsets import Subset
+from reverse_personalization.bench.utility import spread
+from reverse_personalization.faces.face import FloatArray
 
-COLUMNS = ("method", "quantity", "evaluator", "value", "low", "high", "n", "failures")
+COLUMNS = ("method", "quantity", "evaluator", "value", "low", "high", "n", "failures", "photos")
+ALL = "all"
+NONE: Final = (math.nan, math.nan)
 
 
 @dataclass(frozen=True)
@@ -26,6 +33,7 @@ class Line:
         value, low, high: with its 95 % interval; NaN where there is none.
         n: photos that it is computed from.
         failures: photos that were left out.
+        photos: which photos it is of, see `subsets`.
     """
 
     method: str
@@ -36,6 +44,7 @@ class Line:
     high: float
     n: int
     failures: int
+    photos: str = ALL
 
 
 def lines(sources: Sequence[Privacy], results: Sequence[MethodResult]) -> list[Line]:
@@ -71,6 +80,43 @@ def lines(sources: Sequence[Privacy], results: Sequence[MethodResult]) -> list[L
                 )
             )
     return found
+
+
+def subset_lines(subsets: Sequence[Subset], results: Sequence[MethodResult]) -> list[Line]:
+    """Numbers by subset, and for groups the gap between the highest and lowest rate, and the highest's ratio to all."""
+    found: list[Line] = []
+    for result in results:
+        for quantity, evaluator, values in _rates(result):
+            rates = {s: _known(values[s.members]) for s in subsets}
+            found += [replace(_rate(result.name, quantity, evaluator, r, 0), photos=s.name) for s, r in rates.items()]
+            total = _known(values).value
+            for kind in dict.fromkeys(s.kind for s in subsets if s.kind != "hard case"):
+                of = [rates[s].value for s in subsets if s.kind == kind and rates[s].trials]
+                if len(of) > 1:
+                    gap = Line(result.name, f"gap of {quantity}", evaluator, max(of) - min(of), *NONE, len(values), 0)
+                    found.append(replace(gap, photos=f"by {kind}"))
+                    ratio = max(of) / total if total else math.nan
+                    highest = Line(result.name, f"ratio to all of {quantity}", evaluator, ratio, *NONE, len(values), 0)
+                    found.append(replace(highest, photos=f"by {kind}"))
+        for quantity, values in result.per_photo.items():
+            for s in subsets:
+                of_subset = spread(values[s.members])
+                missing = int(s.members.sum()) - of_subset.count
+                told = of_subset.median, of_subset.low, of_subset.high, of_subset.count, missing
+                found.append(Line(result.name, f"{quantity}, median", "embedded", *told, photos=s.name))
+    return found
+
+
+def _rates(result: MethodResult) -> Iterator[tuple[str, str, FloatArray]]:
+    """Shares of photos, as quantity, evaluator, and 0 or 1 for each photo."""
+    yield "anonymized", "run", np.array([o.status == "anonymized" for o in result.outcomes], np.float32)
+    for privacy in result.privacy:
+        yield f"rank-1, {privacy.gallery}", privacy.recogniser, privacy.first
+
+
+def _known(values: FloatArray) -> Rate:
+    known = values[np.isfinite(values)]
+    return Rate(int(known.sum()), len(known))
 
 
 def as_csv(found: Sequence[Line]) -> str:
@@ -130,6 +176,7 @@ def shown(line: Line) -> str:
     if math.isnan(line.value):
         return "-"
     of_rate = line.evaluator in ("run", "yunet") or "rank" in line.quantity or "rate" in line.quantity
+    of_rate = of_rate and not line.quantity.startswith("ratio")
     scale, unit, digits = (100, "%", 1) if of_rate else (1, "", 2)
     text = f"{line.value * scale:.{digits}f}{unit}"
     if not math.isnan(line.low):

@@ -118,6 +118,7 @@ def anonymize(  # noqa: PLR0913, PLR0917
     guidance: Annotated[float | None, _setting("guidance", panel=_METHOD, default=_ENGINES)] = None,
     method: Annotated[MethodName, _setting("method", panel=_METHOD)] = _DEFAULTS.method,
     quality: Annotated[Quality, _setting("quality", panel=_METHOD)] = _DEFAULTS.quality,
+    strength: Annotated[float, _setting("strength", panel=_METHOD)] = _DEFAULTS.strength,
     surrogate: Annotated[float | None, _setting("surrogate", panel=_METHOD, default=_ENGINES)] = None,
     steps: Annotated[int | None, _setting("steps", panel=_METHOD, default=_ENGINES)] = None,
     skip: Annotated[float | None, _setting("skip", panel=_METHOD, default=_ENGINES)] = None,
@@ -125,6 +126,7 @@ def anonymize(  # noqa: PLR0913, PLR0917
     identity_strength: Annotated[float | None, _setting("identity_strength", panel=_METHOD, default=_ENGINES)] = None,
     attribute_strength: Annotated[float | None, _setting("attribute_strength", panel=_METHOD, default=_ENGINES)] = None,
     keep: Annotated[str, _option("--keep", panel=_METHOD, text=_KEEP)] = "",
+    consistent: Annotated[bool, _setting("consistent", panel=_METHOD)] = _DEFAULTS.consistent,
     seed: Annotated[int | None, _setting("seed", panel=_METHOD)] = None,
     audio: Annotated[bool, _option("--audio/--no-audio", panel=_VIDEO, text="Copy sound and subtitles.")] = True,
     crf: Annotated[
@@ -163,7 +165,9 @@ def anonymize(  # noqa: PLR0913, PLR0917
         guidance=guidance,
         method=method,
         quality=quality,
+        strength=strength,
         surrogate=surrogate,
+        consistent=consistent,
         steps=steps,
         skip=skip,
         attributes=attributes,
@@ -201,6 +205,8 @@ def anonymize(  # noqa: PLR0913, PLR0917
             allow_no_faces=allow_no_faces,
             quiet=progress != "auto",
         )
+    if workers > 1 and consistent:
+        raise UsageError("--consistent: a single process must know everybody; leave out --workers.")
     if workers > 1 and contact_sheet is not None:
         raise UsageError("--contact-sheet: is made by a single process; leave out --workers.")
     plan = make_plan(inputs, output, recursive=recursive, contact_sheet=contact_sheet)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,11 +15,18 @@ from reverse_personalization.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from reverse_personalization.bench.running import Bench, Report
     from reverse_personalization.bench.tables import Line
+    from reverse_personalization.identity.onnx_recogniser import OnnxFile
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Measure how well people stay unrecognised.")
 
 Dataset = Annotated[Path, typer.Option("--dataset", help="Folder with one folder of photos per person.")]
+
+
+Out = Annotated[Path, typer.Option("--out", help="Folder for results and cache.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, help="How many people are anonymized.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Of the draw of people, and of the engine's noise.")]
 
 
 @app.callback()
@@ -49,6 +57,11 @@ def run(  # noqa: PLR0913, PLR0917 - what a run can be told, by name
     attacks: Annotated[bool, typer.Option("--attacks", help="Try to undo what the compact engine did.")] = False,
     identities: Annotated[Path | None, typer.Option(help="Lines of file and person, for one folder of photos.")] = None,
     listed: Annotated[Path | None, typer.Option(help="Lines of files: only these are used.")] = None,
+    recogniser: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=FILE.onnx, or NAME=FILE.onnx,bgr (AdaFace): looks for people too; may be repeated."),
+    ] = None,
+    labels: Annotated[Path | None, typer.Option(help="CSV of file and prompt: every number by group as well.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes that observe; one a core by default.")] = None,
 ) -> None:
     """Measure how private and how useful methods' results are, in one report.
@@ -58,8 +71,7 @@ def run(  # noqa: PLR0913, PLR0917 - what a run can be told, by name
     """
     from reverse_personalization.bench.reporting import Asked, run_bench
 
-    if find_spec("matplotlib") is None:
-        raise UsageError("Figures need matplotlib: pip install 'reverse-personalization[bench]'.")
+    _needs_matplotlib()
     asked = Asked(
         dataset=dataset,
         out=out,
@@ -74,6 +86,8 @@ def run(  # noqa: PLR0913, PLR0917 - what a run can be told, by name
         identities=identities,
         listed=listed,
         workers=workers,
+        labels=labels,
+        recognisers=tuple(_onnx_file(text) for text in recogniser or ()),
     )
     with steps() as progress:
         found = run_bench(asked, progress)
@@ -81,11 +95,35 @@ def run(  # noqa: PLR0913, PLR0917 - what a run can be told, by name
     typer.echo(f"Report: {out / 'report.html'}, tables: table.csv, table.json, table.tex beside it.")
 
 
+def _needs_matplotlib() -> None:
+    if find_spec("matplotlib") is None:
+        raise UsageError("Figures need matplotlib: pip install 'reverse-personalization[bench]'.")
+
+
+def _bench(dataset: Path, out: Path, limit: int, seed: int, progress: Report) -> Bench:
+    from reverse_personalization.bench.datasets import draw_trials, load_people
+    from reverse_personalization.bench.running import Bench
+
+    people = load_people(dataset)
+    trials = draw_trials(people, limit=limit, seed=seed)
+    return Bench(people, trials, out / "cache", workers=os.cpu_count() or 1, report=progress)
+
+
 def _named(text: str, option: str) -> tuple[str, str]:
     name, _, value = text.partition("=")
     if not name or not value:
         raise UsageError(f"{option} {text}: should be NAME=..., as in {option} dp2=...")
     return name, value
+
+
+def _onnx_file(text: str) -> OnnxFile:
+    from reverse_personalization.identity.onnx_recogniser import OnnxFile
+
+    name, value = _named(text, "--recogniser")
+    path, _, channels = value.partition(",")
+    if channels not in ("", "rgb", "bgr"):
+        raise UsageError(f"--recogniser {text}: channels are rgb or bgr, as in adaface=adaface_ir101.onnx,bgr.")
+    return OnnxFile(name, Path(path), "bgr" if channels == "bgr" else "rgb")
 
 
 def _strengths(text: str) -> tuple[float, ...]:
@@ -99,8 +137,9 @@ def _print(found: Sequence[Line], dataset: str) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from reverse_personalization.bench.tables import shown
+    from reverse_personalization.bench.tables import ALL, shown
 
+    found = [line for line in found if line.photos == ALL]
     methods = list(dict.fromkeys(line.method for line in found))
     table = Table(title=f"{dataset}, with 95 % intervals (sface guides the compact engine, dlib-resnet verifies)")
     for heading in ("quantity", "by", *methods):
@@ -110,6 +149,93 @@ def _print(found: Sequence[Line], dataset: str) -> None:
         table.add_row(quantity, evaluator, *(cells.get((m, quantity, evaluator), "-") for m in methods))
     console = Console(width=None if Console().is_terminal else 110 + 30 * len(methods))
     console.print(table)
+
+
+@app.command()
+def strength(
+    dataset: Dataset,
+    out: Out,
+    limit: Limit = 100,
+    seed: Seed = 0,
+    at: Annotated[str, typer.Option(help="Strengths, with commas.")] = "0.1,0.25,0.5,0.75,1,1.5",
+) -> None:
+    """Measure what `--strength` leaves of people, at one try that nobody verifies, and fit a curve to it."""
+    from reverse_personalization.bench.strength import measure_strength, write_curves
+
+    _needs_matplotlib()
+    strengths = [abs(each) for each in _strengths(at)]
+    with steps() as progress:
+        curves = measure_strength(_bench(dataset, out, limit, seed, progress), strengths, seed=seed)
+    write_curves(curves, out)
+    for curve in curves:
+        typer.echo(f"{curve.recogniser}, {curve.gallery}: rank-1, measured; expected by the curve")
+        for each, rate in curve.measured.items():
+            typer.echo(f"  strength {each:g}: {rate}; {curve.at(each):.1%}")
+    typer.echo(f"Verified results (the default) push on until no match is left. Figure: {out / 'strength.png'}.")
+
+
+@app.command()
+def attributes(
+    photos: Annotated[Path, typer.Option("--photos", help="Folder of labelled photos.")],
+    labels: Annotated[Path, typer.Option(help="CSV of file and prompt.")],
+    out: Out,
+    limit: Limit = 100,
+    seed: Seed = 0,
+) -> None:
+    """Measure how often strangers become what `--attributes` asks for, by judges that learned from other photos."""
+    from reverse_personalization.bench.asking import ask, judged_bench
+    from reverse_personalization.bench.subsets import read_prompts
+
+    with steps() as progress:
+        bench, judges = judged_bench(
+            photos, read_prompts(labels), out / "cache", limit=limit, seed=seed, report=progress
+        )
+        answers = ask(bench, judges, seed=seed)
+    for judge in judges:
+        typer.echo(f"judge of {judge.attribute}: area under curve {judge.area:.3f} on {judge.people} others' photos")
+    for answer in answers:
+        moved = ", ".join(f"{name} {change:+.2f}" for name, change in answer.moved.items())
+        typer.echo(
+            f"{answer.asked}: {answer.after} as asked (without asking {answer.before}); also moved: {moved}; "
+            f"pose {answer.pose:.1f} degrees, expression {answer.expression:.2f}"
+        )
+
+
+@app.command()
+def consistency(dataset: Dataset, out: Out, limit: Limit = 100, seed: Seed = 0) -> None:
+    """Measure whether `--consistent` makes one stranger of a person, and others of others."""
+    from reverse_personalization.bench.resemblance import consistency as measure
+
+    with steps() as progress:
+        found = measure(_bench(dataset, out, limit, seed, progress), seed=seed)
+    for each in found:
+        typer.echo(
+            f"{each.recogniser}, at 1 % false accepts: results of one person match {each.same}, their sources "
+            f"{each.sources}; results of different people match {each.different}"
+        )
+
+
+@app.command()
+def nearest(
+    dataset: Dataset,
+    training: Annotated[Path, typer.Option("--training", help="Folder of the photos that were trained on.")],
+    out: Out,
+    limit: Limit = 100,
+    seed: Seed = 0,
+) -> None:
+    """Measure whether strangers resemble anybody in a folder, as of the training photos: none should be a copy."""
+    from reverse_personalization.bench.resemblance import nearest as measure
+    from reverse_personalization.media.images import is_supported
+
+    others = sorted(path for path in training.rglob("*") if path.is_file() and is_supported(path))
+    with steps() as progress:
+        found = measure(_bench(dataset, out, limit, seed, progress), others, seed=seed)
+    for each in found:
+        typer.echo(
+            f"{each.recogniser}, nearest of {len(others)} photos: results median {each.results[0]:.3f}, highest "
+            f"{each.results[1]:.3f}, {each.copies} match at 0.1 % false accepts; the untouched sources "
+            f"{each.sources[0]:.3f}, {each.sources[1]:.3f}, {each.chance}"
+        )
 
 
 @app.command()

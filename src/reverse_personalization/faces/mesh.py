@@ -90,6 +90,10 @@ class FaceMesher:
             raise EngineError(f"No mesh fits the face (score {mesh.score:.2f}, at least {LEAST_SCORE} needed).")
         return mesh
 
+    def again(self, image_rgb: ByteArray, mesh: Mesh) -> Mesh:
+        """The mesh of what is in another's place, seen through that one's square."""
+        return self._run(image_rgb, self._square_of(mesh))
+
     @staticmethod
     def _square_of(mesh: Mesh) -> FloatArray:
         right = mesh.points[263] - mesh.points[33]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,6 +14,8 @@ from reverse_personalization.identity.base import Recogniser
 from reverse_personalization.identity.thresholds import threshold
 
 Role = Literal["guide", "verifier"]
+# By how much the guide's similarity must stay below its threshold: what it led down may rise on another photo.
+GUIDE_MARGIN = 0.05
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Similarity:
         role: "verifier" decides; "guide" led the engine, so that its word proves less.
         before: similarity of the source face to its own mirror image: what the same person scores.
         after: similarity of the source face to the result.
-        threshold: above which two faces match.
+        threshold: above which two faces match; a guide's is lower than the fitted one, see `GUIDE_MARGIN`.
     """
 
     recogniser: str
@@ -80,7 +82,11 @@ class Verifier:
         """Take a detector, which finds the results' faces anew, and the recognisers, the quickest first."""
         self._detector = detector
         self._recognisers = tuple(recognisers)
-        self._thresholds = {recogniser.name: threshold(recogniser.name).similarity for recogniser, _ in recognisers}
+        self._matches_above = {recogniser.name: threshold(recogniser.name).similarity for recogniser, _ in recognisers}
+        self._thresholds = {
+            recogniser.name: self._matches_above[recogniser.name] - (GUIDE_MARGIN if role == "guide" else 0.0)
+            for recogniser, role in recognisers
+        }
 
     def source(self, image_rgb: ByteArray, face: Face) -> Source:
         """Embed a face before anything is done to it."""
@@ -95,7 +101,14 @@ class Verifier:
 
     def recognises(self, source: Source) -> bool:
         """Whether the recognisers know the source person; only then does a low similarity say anything."""
-        return all(value > self._thresholds[name] for name, value in source.before.items())
+        return all(value > self._matches_above[name] for name, value in source.before.items())
+
+    def agree(self, one: Mapping[str, FloatArray], other: Mapping[str, FloatArray]) -> float | None:
+        """How far embeddings by all recognisers lie above the thresholds, summed; None where one says no match."""
+        above = [
+            r.similarity(one[r.name], other[r.name]).item() - self._matches_above[r.name] for r, _ in self._recognisers
+        ]
+        return sum(above) if min(above) > 0 else None
 
     def check(self, image_rgb: ByteArray, source: Source) -> Check:
         """Compare what is now in a face's place with the face that was there.

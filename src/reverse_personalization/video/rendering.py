@@ -61,12 +61,14 @@ class Stranger:
         known: who it was, by recogniser: the mean embedding of the frames that were looked at.
         tries: how often a change was tried.
         reason: why it is obscured, in a sentence.
+        drift: by how much that change draws the mesh along, see `CompactEngine.drift`.
     """
 
     change: FloatArray | None
     known: dict[str, FloatArray]
     tries: int
     reason: str = ""
+    drift: FloatArray | None = None
 
 
 @dataclass(frozen=True)
@@ -178,9 +180,11 @@ class VideoAnonymizer:
         mean, embedding = self._mean(samples)
         for tries, x in enumerate(self._anonymizer.regenerations(mean, embedding, ("person", person)), 1):
             change = np.asarray(x - mean.x0, np.float32)
-            failed = sum(not self._verifies(sample, change) for sample in samples)
+            drifts = [self._engine.drift(s.image_rgb, s.encoded, s.encoded.x0 + change) for s in samples]
+            drift = np.mean(drifts, 0)
+            failed = sum(not self._verifies(sample, change, drift) for sample in samples)
             if failed <= MAY_FAIL * len(samples):
-                return Stranger(change, known, tries)
+                return Stranger(change, known, tries, drift=drift)
         return Stranger(None, known, tries, "A recogniser still matched the result after every try.")
 
     def _mean(self, samples: Sequence[Sample]) -> tuple[Encoded, FloatArray]:
@@ -190,9 +194,9 @@ class VideoAnonymizer:
         codes = np.mean([sample.encoded.x0 for sample in samples], 0).astype(np.float32)
         return replace(samples[0].encoded, x0=codes), embedding
 
-    def _verifies(self, sample: Sample, change: FloatArray) -> bool:
+    def _verifies(self, sample: Sample, change: FloatArray, drift: FloatArray) -> bool:
         engine = self._engine
-        rendering = engine.decode(sample.image_rgb, sample.encoded, sample.encoded.x0 + change)
+        rendering = engine.decode(sample.image_rgb, sample.encoded, sample.encoded.x0 + change, drift=drift)
         check = self._anonymizer.verifier.check(paste(sample.image_rgb, rendering), sample.source)
         return not check.matches and check.face is not None
 
@@ -222,7 +226,7 @@ class VideoAnonymizer:
         engine, verifier = self._engine, self._anonymizer.verifier
         encoded = engine.encode(original, face, smooth=work.smoothed)
         change = work.stranger.change
-        rendering = engine.decode(image, encoded, encoded.x0 + change)
+        rendering = engine.decode(image, encoded, encoded.x0 + change, drift=work.stranger.drift)
         result = paste(image, rendering)
         work.frames_done += 1
         thorough = work.frames_done % THOROUGH_EVERY == 1

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from reverse_personalization.engines.compact.frame import SIZE, CanonicalFrame
 from reverse_personalization.faces import topology
 from reverse_personalization.faces.alignment import similarity_transform
+from reverse_personalization.faces.compositing import smoothstep
 from reverse_personalization.faces.face import ByteArray, FloatArray, Mesh
 
 # Chroma is worth less than luma to the eye and to recognisers.
@@ -34,6 +35,12 @@ OUTLIER = 2.5
 # Distance of codes (root mean square) at which what is left of the source's own detail falls to 1 / e: fine
 # lines are somebody's too, and would draw the old brows over the new ones.
 DETAIL_FADE = 0.8
+# Detail finer than so many texels stays on the skin, where it tells of age and camera more than of somebody.
+SKIN_SCALE = 3.0
+# Distances at which a change begins to be bold, and is: so well is somebody known that more must change.
+NEAR, FAR = 1.35, 1.95
+# What changes more slowly than over so many texels is the scene's light and its tint, and stays.
+LIGHT_SCALE, TINT_SCALE = 12.0, 8.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +76,19 @@ class Encoding:
     tone: Tone
     coverage: FloatArray
     detail: FloatArray
+
+    @property
+    def scale(self) -> float:
+        """Canonical units a pixel; the placement's rotation is undone by its transpose over this, squared."""
+        return float(np.cbrt(np.linalg.det(self.placement[:, :3])))
+
+    def distance(self, codes: FloatArray) -> float:
+        """Of codes from the face's own, root mean square."""
+        return float(np.sqrt(((codes - self.codes) ** 2).mean()))
+
+    def boldness(self, codes: FloatArray) -> float:
+        """0 for codes near the face's own, 1 for codes far from it, for which light, skin and lids must give way."""
+        return float(smoothstep(np.array((self.distance(codes) - NEAR) / (FAR - NEAR), np.float32)))
 
 
 class FaceCodec:
@@ -132,12 +152,22 @@ class FaceCodec:
         of_texture = len(self._tensors["texture_basis"])
         packed = components[:of_texture] @ self._tensors["texture_basis"]
         offset = (components[of_texture:] @ self._tensors["shape_basis"]).reshape(topology.VERTICES, 3)
-        # The placement's inverse rotation and scale: the transpose over the squared scale.
-        linear = encoding.placement[:, :3]
-        scale2 = float(np.cbrt(np.linalg.det(linear)) ** 2)
-        faded = 1 - np.exp(-float(np.sqrt(((codes - encoding.codes) ** 2).mean())) / DETAIL_FADE)
-        change = denormalise(unpack(packed, self.frame), encoding.tone) - np.float32(faded) * encoding.detail
-        return change, (offset @ linear) / scale2
+        faded = 1 - np.exp(-encoding.distance(codes) / DETAIL_FADE)
+        caution = np.float32(1 - encoding.boldness(codes))
+        seen = encoding.coverage * self.frame.modelled
+        drawn = unpack(packed, self.frame)
+        drawn -= caution * self._light(drawn, seen)
+        lost = np.float32(faded) * (encoding.detail - caution * self._grain(encoding.detail, seen))
+        return denormalise(drawn, encoding.tone) - lost, offset @ encoding.placement[:, :3] / encoding.scale**2
+
+    def _light(self, change: FloatArray, seen: FloatArray) -> FloatArray:
+        """What of a change of luma and chroma would be a change of the light."""
+        luma, chroma = change[..., :1], change[..., 1:]
+        return np.concatenate([smooth(luma, seen, LIGHT_SCALE), smooth(chroma, seen, TINT_SCALE)], 2)
+
+    def _grain(self, detail: FloatArray, seen: FloatArray) -> FloatArray:
+        """What of the detail is the grain of the skin."""
+        return self.frame.skin[..., None] * (detail - smooth(detail, seen, SKIN_SCALE))
 
     def _fit(self, residual: FloatArray, seen: FloatArray) -> FloatArray:
         """Most probable components given the texels that are seen (ridge regression)."""
@@ -186,6 +216,12 @@ def denormalise(change: FloatArray, tone: Tone) -> FloatArray:
     blue, red = change[..., 1] * tone.luma, change[..., 2] * tone.luma
     green = -(0.299 * red + 0.114 * blue) / 0.587
     return luma[..., None] + np.stack([red, green, blue], 2)
+
+
+def smooth(texture: FloatArray, seen: FloatArray, scale: float) -> FloatArray:
+    """A SIZE x SIZE x k texture blurred by a Gaussian of `scale` texels, where it is seen."""
+    total = cv2.GaussianBlur(texture * seen[..., None], (0, 0), scale).reshape(texture.shape)
+    return np.asarray(total / (cv2.GaussianBlur(seen, (0, 0), scale)[..., None] + 1e-3), np.float32)
 
 
 def pack(texture: FloatArray, frame: CanonicalFrame) -> FloatArray:

@@ -17,7 +17,7 @@ from reverse_personalization.engines.compact.denoiser import Expectation, predic
 from reverse_personalization.engines.compact.population import Population
 from reverse_personalization.engines.compact.rendering import Renderer
 from reverse_personalization.errors import EngineError
-from reverse_personalization.faces.compositing import Rendering
+from reverse_personalization.faces.compositing import Rendering, paste
 from reverse_personalization.faces.face import ByteArray, Face, FloatArray, Mesh
 from reverse_personalization.faces.mesh import FaceMesher
 from reverse_personalization.identity.base import Recogniser, unit
@@ -27,6 +27,10 @@ from reverse_personalization.noise import KeyedNoise
 
 # Standard deviations beyond which a code is no face's.
 CODE_LIMIT = 3.0
+# Share of the shape's change that is rendered: it tells recognisers little, and moves pose and expression.
+SHAPE_SHARE = 0.2
+# Share of the mesh's drift that is taken back in each round.
+SETTLED, ROUNDS = 0.8, 2
 BATCH = 64
 
 
@@ -148,15 +152,57 @@ class CompactEngine:
         ]
         return cast(Sequence[Array], eps)
 
-    def decode(self, image_rgb: ByteArray, encoded: Encoded, x: Array) -> Rendering:
+    def decode(self, image_rgb: ByteArray, encoded: Encoded, x: Array, *, drift: FloatArray | None = None) -> Rendering:
         """The face with codes `x`, none of which goes beyond what faces have, or where it was already.
+
+        Args:
+            image_rgb: uint8 H x W x 3.
+            encoded: the face in it.
+            x: float32 d.
+            drift: what `drift` said of this face, or of it on other pictures; found out if it is None.
 
         Raises:
             EngineError: the codes are not finite.
         """
+        face: MeshedFace = encoded.context
+        found = self.drift(image_rgb, encoded, x) if drift is None else drift
+        back = found @ face.encoding.placement[:2, :2] / face.encoding.scale**2
+        return self._render(image_rgb, face, self._within_reach(encoded, x), back.astype(np.float32))
+
+    def drift(self, image_rgb: ByteArray, encoded: Encoded, x: Array) -> FloatArray:
+        """By how much the mesh leaves its place when a face has codes `x`: new brows draw the lids along.
+
+        Decoding takes this back, so that expression and pose stay the source's.
+
+        Returns:
+            float32 468 x 2, in canonical units.
+        """
+        face: MeshedFace = encoded.context
+        codes = self._within_reach(encoded, x)
+        meant = self._renderer.mobility * SHAPE_SHARE * self._codec.decode_difference(face.encoding, codes)[1][:, :2]
+        wanted = self._mesher.again(image_rgb, face.mesh).points + meant
+        back = np.zeros_like(wanted)
+        for _ in range(ROUNDS):
+            changed = paste(image_rgb, self._render(image_rgb, face, codes, back))
+            back += SETTLED * (self._mesher.again(changed, face.mesh).points - wanted)
+        return np.asarray(back @ face.encoding.placement[:2, :2].T, np.float32)
+
+    def _within_reach(self, encoded: Encoded, x: Array) -> FloatArray:
         if not np.isfinite(x).all():
             raise EngineError("The regenerated codes are not finite.")
-        face: MeshedFace = encoded.context
         reach = np.maximum(np.abs(encoded.x0), CODE_LIMIT)
-        texture_change, mesh_change = self._codec.decode_difference(face.encoding, np.clip(x, -reach, reach))
-        return self._renderer.render(image_rgb, face.mesh, face.encoding.coverage, texture_change, mesh_change)
+        return cast(FloatArray, np.clip(x, -reach, reach))
+
+    def _render(
+        self, image_rgb: ByteArray, face: MeshedFace, codes: FloatArray, back: FloatArray | float = 0.0
+    ) -> Rendering:
+        """The face with other codes, its mesh moved `back` by 468 x 2 pixels."""
+        texture, offset = self._codec.decode_difference(face.encoding, codes)
+        return self._renderer.render(
+            image_rgb,
+            face.mesh,
+            face.encoding.coverage,
+            texture,
+            np.asarray(SHAPE_SHARE * offset[:, :2] - back, np.float32),
+            boldness=face.encoding.boldness(codes),
+        )

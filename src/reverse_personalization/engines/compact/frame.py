@@ -14,6 +14,8 @@ from reverse_personalization.faces.warping import interpolate, rasterise
 
 SIZE = 128
 MARGIN = 4.0
+# Texels around brows, eyes and lips that are not counted as skin.
+BORDER = 5
 # Below this cosine between a triangle and its frontal self, a texel is seen too obliquely to be trusted.
 OBLIQUE, FRONTAL = 0.15, 0.45
 
@@ -31,8 +33,9 @@ class CanonicalFrame:
         self.triangles = topology.triangles()
         self._covered = rasterise(self.vertices, self.triangles, (SIZE, SIZE), mean_shape[:, 2])
         self._areas = _signed_areas(self.vertices[self.triangles])
-        self.interior = _polygons(self.vertices, topology.RIGHT_EYE, topology.LEFT_EYE, topology.INNER_LIPS)
+        self.interior = polygons(self.vertices, topology.RIGHT_EYE, topology.LEFT_EYE, topology.INNER_LIPS)
         self.modelled: NDArray[np.bool_] = (self._covered >= 0) & ~self.interior
+        self.skin = _skin(self.vertices)
 
     def to_texels(self, plane: FloatArray) -> FloatArray:
         """Canonical x, y (n x 2) as texel coordinates."""
@@ -91,7 +94,16 @@ def _signed_areas(corners: FloatArray) -> FloatArray:
     return (0.5 * (a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0])).astype(np.float32)
 
 
-def _polygons(vertices: FloatArray, *rings: tuple[int, ...]) -> NDArray[np.bool_]:
+def _skin(vertices: FloatArray) -> FloatArray:
+    """float32 SIZE x SIZE: 1 on plain skin, 0 on brows, eyes and lips, with soft borders."""
+    features = np.zeros((SIZE, SIZE), np.uint8)
+    for part in (topology.RIGHT_BROW, topology.LEFT_BROW, topology.RIGHT_EYE, topology.LEFT_EYE, topology.OUTER_LIPS):
+        cv2.fillConvexPoly(features, cv2.convexHull(np.round(vertices[list(part)]).astype(np.int32)), 1)
+    around = cv2.dilate(features, np.ones((BORDER, BORDER))).astype(np.float32)
+    return np.asarray(1 - cv2.GaussianBlur(around, (0, 0), BORDER / 2), np.float32)
+
+
+def polygons(vertices: FloatArray, *rings: tuple[int, ...]) -> NDArray[np.bool_]:
     mask = np.zeros((SIZE, SIZE), np.uint8)
     for ring in rings:
         cv2.fillPoly(mask, [np.round(vertices[list(ring)]).astype(np.int32)], 1)

@@ -7,21 +7,24 @@ from typing import cast
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from reverse_personalization.engines.compact.frame import SIZE, CanonicalFrame
+from reverse_personalization.engines.compact.frame import SIZE, CanonicalFrame, polygons
 from reverse_personalization.faces import topology
 from reverse_personalization.faces.compositing import Rendering, smoothstep
 from reverse_personalization.faces.face import ByteArray, FloatArray, Mesh
 from reverse_personalization.faces.regions import region_mask
 from reverse_personalization.faces.warping import interpolate, rasterise
 
-# Texels over which a change fades toward the face's outline, and around eyes and mouth.
+# Texels over which a change fades toward the face's outline.
 OUTLINE_FADE = 9.0
-OPENING_FADE = 1.0
+# Texels around the eyes that do not change, and over which the change begins: of a cautious and of a bold change.
+EYE_MARGINS, EYE_FADES = (1.0, 0.0), (4.0, 1.5)
+MOUTH_FADE = 3.0
+# Texels around the eyes over which nothing is moved: gaze is a matter of fractions of a pixel.
+EYE_REST = 8.0
 # Share of the face's width over which the shape's change fades: the outline itself stays.
 SHAPE_FADE = 0.22
-# Share of the shape's change that is rendered: it tells recognisers little, and moves pose and expression.
-SHAPE_SHARE = 0.5
 
 
 class Renderer:
@@ -32,8 +35,11 @@ class Renderer:
         self._frame, self._keep = frame, tuple(keep)
         inside = (frame.spread(np.ones((topology.VERTICES, 1), np.float32))[..., 0] > 0).astype(np.uint8)
         distance = np.asarray(cv2.distanceTransform(inside, cv2.DIST_L2, 5), np.float32)
-        opening = cv2.GaussianBlur(frame.interior.astype(np.float32), (0, 0), OPENING_FADE)
-        self.fade: FloatArray = smoothstep(distance / OUTLINE_FADE) * (1 - opening) ** 2
+        from_eyes = _distance(polygons(frame.vertices, topology.RIGHT_EYE, topology.LEFT_EYE))
+        from_mouth = _distance(polygons(frame.vertices, topology.INNER_LIPS))
+        inner = smoothstep(distance / OUTLINE_FADE) * smoothstep(from_mouth / MOUTH_FADE)
+        margins = zip(EYE_MARGINS, EYE_FADES, strict=True)
+        self._cautious, self._bold = (inner * smoothstep((from_eyes - margin) / fade) for margin, fade in margins)
         self.mobility = _mobility(frame.vertices)
 
     def render(
@@ -42,7 +48,9 @@ class Renderer:
         mesh: Mesh,
         coverage: FloatArray,
         texture_change: FloatArray,
-        mesh_change: FloatArray,
+        shift: FloatArray,
+        *,
+        boldness: float,
     ) -> Rendering:
         """Change a face.
 
@@ -51,9 +59,10 @@ class Renderer:
             mesh: of the face in that picture.
             coverage: float32 SIZE x SIZE, 0 to 1: where the face may change.
             texture_change: float32 SIZE x SIZE x 3 RGB, in units of 0 to 1.
-            mesh_change: float32 468 x 3, pixels.
+            shift: float32 468 x 2, pixels that the mesh is moved by, where it is free to move.
+            boldness: 0 to 1, how close to the eyes the change may go.
         """
-        moved = mesh.points + self.mobility * mesh_change[:, :2]
+        moved = mesh.points + self.mobility * shift
         rows, columns = _bounds(moved, image_rgb.shape[:2])
         origin = np.array([columns.start, rows.start], np.float32)
         size = rows.stop - rows.start, columns.stop - columns.start
@@ -62,7 +71,8 @@ class Renderer:
         field = interpolate(covered, moved - origin, self._frame.triangles, values)
         texel_x, texel_y = field[..., 2], field[..., 3]
         seen = _look_up(coverage, texel_x, texel_y) * (covered >= 0)
-        change = _look_up(texture_change * (coverage * self.fade)[..., None], texel_x, texel_y)
+        fade = (coverage * (self._cautious + boldness * (self._bold - self._cautious))).astype(np.float32)
+        change = _look_up(texture_change * fade[..., None], texel_x, texel_y)
         change[covered < 0] = 0
         if self._keep:
             free = 1 - region_mask(self._keep, mesh.points - origin, size)
@@ -75,10 +85,20 @@ class Renderer:
 
 
 def _mobility(vertices: FloatArray) -> FloatArray:
-    """How freely each vertex moves, 468 x 1: not at all on the outline."""
-    outline = vertices[list(topology.FACE_OVAL)]
-    distance = np.linalg.norm(vertices[:, None] - outline[None], axis=2).min(1)
-    return SHAPE_SHARE * smoothstep(distance / (SHAPE_FADE * SIZE))[:, None]
+    """How freely each vertex moves, 468 x 1: not at all on the outline and around the eyes."""
+
+    def distance(ring: tuple[int, ...]) -> FloatArray:
+        apart = vertices[:, None] - vertices[list(ring)][None]
+        return np.asarray(np.linalg.norm(apart, axis=2).min(1), np.float32)
+
+    of_outline = smoothstep(distance(topology.FACE_OVAL) / (SHAPE_FADE * SIZE))
+    of_eyes = smoothstep(distance((*topology.RIGHT_EYE, *topology.LEFT_EYE)) / EYE_REST)
+    return (of_outline * of_eyes)[:, None]
+
+
+def _distance(mask: NDArray[np.bool_]) -> FloatArray:
+    """Texels from what is in a mask."""
+    return np.asarray(cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 5), np.float32)
 
 
 def _bounds(points: FloatArray, size: tuple[int, int]) -> tuple[slice, slice]:

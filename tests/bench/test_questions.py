@@ -1,0 +1,94 @@
+"""Curves, judges and resemblance: the arithmetic, and the commands on real photos."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from reverse_personalization.bench.asking import area_under_curve, labelled, train_judges
+from reverse_personalization.bench.statistics import Rate
+from reverse_personalization.bench.strength import Curve, fit_logistic
+from reverse_personalization.cli.bench import app
+from reverse_personalization.errors import InputError
+
+
+def test_the_curve_goes_through_what_was_measured() -> None:
+    true = Curve("r", "own photo", 2.0, -4.0, {})
+    rates = {s: Rate(round(10_000 * true.at(s)), 10_000) for s in (0.1, 0.25, 0.5, 1.0, 1.5)}
+    intercept, slope = fit_logistic(rates)
+    assert (intercept, slope) == pytest.approx((2.0, -4.0), abs=0.02)
+    assert all(np.isfinite(fit_logistic({0.5: Rate(0, 50), 1.0: Rate(0, 50)})))
+
+
+def test_judges_learn_from_some_and_are_measured_on_others() -> None:
+    generator = np.random.default_rng(0)
+    labels = generator.integers(0, 2, 400).astype(np.float32)
+    given = generator.standard_normal((400, 16)).astype(np.float32)
+    noise = given.copy()
+    given[:, 3] += 4 * labels
+    learners = np.arange(400) % 2 == 0
+    (judge,) = train_judges(given, {"woman": labels}, learners)
+    assert judge.area > 0.97
+    assert judge.people == 200
+    (guesser,) = train_judges(noise, {"woman": labels}, learners)
+    assert 0.35 < guesser.area < 0.65
+    with pytest.raises(InputError, match="Too few"):
+        train_judges(given, {"beard": np.zeros(400, np.float32)}, learners)
+
+
+def test_the_area_under_the_curve_is_that_of_its_definition() -> None:
+    metrics = pytest.importorskip("sklearn.metrics")
+    generator = np.random.default_rng(0)
+    labels = generator.integers(0, 2, 200)
+    scores = np.round(generator.standard_normal(200) + labels, 1)
+    assert area_under_curve(scores, labels) == pytest.approx(metrics.roc_auc_score(labels, scores))
+
+
+def test_labels_say_nothing_where_the_prompt_does_not() -> None:
+    photos = [Path("a.jpg"), Path("b.jpg"), Path("c.jpg")]
+    prompts = {"a.jpg": "White woman", "b.jpg": "70-year-old man with a beard"}
+    np.testing.assert_array_equal(labelled(photos, prompts, "woman"), [1, 0, np.nan])
+    np.testing.assert_array_equal(labelled(photos, prompts, "beard"), [0, 1, np.nan])
+    np.testing.assert_array_equal(labelled(photos, prompts, "child"), [0, 0, np.nan])
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory: pytest.TempPathFactory, astronaut: Any, hopper: Any) -> Path:
+    root = tmp_path_factory.mktemp("questions") / "pair"
+    for name, portrait in (("astronaut", astronaut), ("hopper", hopper)):
+        (root / name).mkdir(parents=True)
+        image = Image.fromarray(portrait.image_rgb)
+        image.save(root / name / "1.png")
+        image.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(root / name / "2.png")
+    return root
+
+
+def asked(*arguments: str | Path) -> str:
+    ran = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert ran.exit_code == 0, ran.output
+    return ran.output
+
+
+def test_consistent_photos_show_one_stranger(people: Path, tmp_path: Path) -> None:
+    told = asked("consistency", "--dataset", people, "--out", tmp_path)
+    assert told.count("results of one person match 100.0%") == 2
+    assert told.count("results of different people match 0.0%") == 2
+
+
+def test_strangers_are_compared_with_the_photos_of_training(people: Path, tmp_path: Path) -> None:
+    told = asked("nearest", "--dataset", people, "--training", people, "--out", tmp_path)
+    assert told.count("nearest of 4 photos: results median") == 2
+    assert "highest 1.000" not in told.split(";")[0]
+    assert "100.0%" in told  # the sources are in the folder
+
+
+def test_strength_is_measured_and_drawn(people: Path, tmp_path: Path) -> None:
+    told = asked("strength", "--dataset", people, "--out", tmp_path, "--at", "0.01,1")
+    assert "strength 0.01: 100.0%" in told
+    assert (tmp_path / "strength.json").exists()
+    assert Image.open(tmp_path / "strength.png").size[0] > 100
