@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from reverse_personalization.anonymizer import ModelCard
     from reverse_personalization.canvas import AnonymizedPhoto, FaceResult
     from reverse_personalization.identity.verification import Similarity
+    from reverse_personalization.media.credentials import Credentials
 
 SCHEMA_VERSION: Final = 2
 FILE_SETTINGS: Final = ("model", "ip_adapter", "recogniser")
@@ -79,6 +80,8 @@ class OutputRecord(_Value):
     """SHA-256 of the file."""
     marked: bool
     """Whether the file carries the IPTC mark that AI was used."""
+    credentials: bool = False
+    """Whether the file carries C2PA content credentials."""
 
 
 class ModelRecord(_Value):
@@ -220,6 +223,7 @@ def save_photo(
     settings: Settings,
     models: Iterable[ModelCard],
     notes: Iterable[str] = (),
+    credentials: Credentials | None = None,
 ) -> ImageRecord:
     """Write a photo, and make its record, which is not written.
 
@@ -231,6 +235,7 @@ def save_photo(
         settings: those of the run.
         models: those of the run.
         notes: sentences to add to those of reading and writing.
+        credentials: what signs that AI was used, if anything.
 
     Raises:
         OutputError: the photo cannot be written.
@@ -245,8 +250,17 @@ def save_photo(
         changed=result.changed,
         keep_metadata=settings.keep_metadata,
         mark=mark,
+        credentials=credentials,
     )
-    output = OutputRecord(file=file or path.name, sha256=file_sha256(path), marked=mark and can_carry_mark(path))
+    marked = mark and can_carry_mark(path)
+    output = OutputRecord(
+        file=file or path.name,
+        sha256=file_sha256(path),
+        marked=marked,
+        credentials=marked and credentials is not None,
+    )
+    if credentials is not None and result.faces and not mark:
+        lost += ("No face was replaced, so there are no content credentials, which would say that AI was used.",)
     all_notes = (*result.photo.notes, *lost, *notes)
     return image_record(result, source=source, output=output, settings=settings, models=models, notes=all_notes)
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from reverse_personalization.cli.batch import PhotoAnonymizer
     from reverse_personalization.cli.outcomes import Watcher
     from reverse_personalization.cli.sheet import SheetCollector
+    from reverse_personalization.media.credentials import Credentials
 
 ProgressKind = Literal["auto", "jsonl", "none"]
 
@@ -110,6 +111,15 @@ def anonymize(  # noqa: PLR0913, PLR0917
         bool,
         _option("--mark/--no-mark", panel=_FILES, text="State in the file that AI changed the photo."),
     ] = _DEFAULTS.mark,
+    c2pa_cert: Annotated[
+        Path | None,
+        _option(
+            "--c2pa-cert",
+            panel=_FILES,
+            text="PEM certificates, the signer's first, with which the AI mark is signed as C2PA content credentials.",
+        ),
+    ] = None,
+    c2pa_key: Annotated[Path | None, _option("--c2pa-key", panel=_FILES, text="The signer's private key, PEM.")] = None,
     progress: Annotated[
         ProgressKind,
         _option("--progress", panel=_FILES, text="auto: a bar on terminals; jsonl: events on stdout; none."),
@@ -188,6 +198,7 @@ def anonymize(  # noqa: PLR0913, PLR0917
         memory=memory,
     )
     _check_direction(settings, allowed=allow_non_anonymizing)
+    credentials = _credentials(c2pa_cert, c2pa_key, mark=mark)
     if clips := _videos(inputs):
         from reverse_personalization.cli.video import anonymize_videos
 
@@ -200,11 +211,12 @@ def anonymize(  # noqa: PLR0913, PLR0917
             force=force,
             allow_no_faces=allow_no_faces,
             quiet=progress != "auto",
+            credentials=credentials,
         )
     if workers > 1 and contact_sheet is not None:
         raise UsageError("--contact-sheet: is made by a single process; leave out --workers.")
     plan = make_plan(inputs, output, recursive=recursive, contact_sheet=contact_sheet)
-    policy = Policy(force=force, resume=resume, allow_no_faces=allow_no_faces, dry_run=dry_run)
+    policy = Policy(force=force, resume=resume, allow_no_faces=allow_no_faces, dry_run=dry_run, credentials=credentials)
     sheet = None if dry_run else _sheet(contact_sheet, force=force)
     with _watchers(progress, dry_run=dry_run) as watchers:
         batch = Batch(settings, lambda: _load(settings), policy, watchers, sheet, workers)
@@ -231,6 +243,18 @@ def _settings(**options: Any) -> Settings:
         option = str(first["loc"][0]).replace("_", "-")
         reason = first["msg"].removeprefix("Input ").removeprefix("Value error, ")
         raise UsageError(f"--{option} {first['input']}: {reason}.") from None
+
+
+def _credentials(certificate: Path | None, key: Path | None, *, mark: bool) -> Credentials | None:
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        raise UsageError("--c2pa-cert and --c2pa-key: give both, the certificate and its key.")
+    if not mark:
+        raise UsageError("--c2pa-cert: signs the AI mark; leave out --no-mark.")
+    from reverse_personalization.media.credentials import Credentials
+
+    return Credentials(certificate, key).checked()
 
 
 def _metadata_names(text: str) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from reverse_personalization.errors import OutputError, UsageError
 from reverse_personalization.media.atomic import write_atomically
+from reverse_personalization.media.credentials import Credentials, media_type
 from reverse_personalization.media.encoding import Extras, encode
 from reverse_personalization.media.formats import HEIC_HINT, Format, heif_available, output_format
 from reverse_personalization.media.marking import XMP_PACKET
@@ -31,6 +32,7 @@ def write_photo(
     changed: NDArray[np.bool_],
     keep_metadata: Iterable[str] = (),
     mark: bool = True,
+    credentials: Credentials | None = None,
 ) -> tuple[str, ...]:
     """Writes an edited photo, whole or not at all; the suffix of `path` chooses the format.
 
@@ -45,13 +47,14 @@ def write_photo(
         changed: bool H x W, True where the pixels of `image_rgb` are to be written.
         keep_metadata: names from `metadata.FIELDS`, or `all` (all but gps); everything else is stripped.
         mark: state in the file that AI was used.
+        credentials: sign that statement, where the format can carry it.
 
     Returns:
         What the format could not hold, a sentence each.
 
     Raises:
         UsageError: unknown metadata name, or arrays of another size than the photo.
-        OutputError: the format cannot hold the picture, or the place cannot be written.
+        OutputError: the format cannot hold the picture, it cannot be signed, or the place cannot be written.
     """
     path = Path(path)
     names = checked_names(keep_metadata)
@@ -68,7 +71,10 @@ def write_photo(
     )
     if mark and not target.metadata:
         profile_notes += (f"{target.name} files cannot carry the mark that AI was used.",)
-    write_atomically(path, _encoded(pixels, photo, target, extras, path))
+    content = _encoded(pixels, photo, target, extras, path)
+    if mark and credentials is not None and target.metadata:
+        content = credentials.signed(content, media_type(path))
+    write_atomically(path, content)
     return notes + profile_notes
 
 
