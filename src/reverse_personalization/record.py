@@ -82,6 +82,8 @@ class OutputRecord(_Value):
     """Whether the file carries the IPTC mark that AI was used."""
     credentials: bool = False
     """Whether the file carries C2PA content credentials."""
+    watermarked: bool = False
+    """Whether the invisible watermark was found in the file after it was written."""
 
 
 class ModelRecord(_Value):
@@ -242,7 +244,8 @@ def save_photo(
     """
     from reverse_personalization.media.images import can_carry_mark, write_photo
 
-    mark = settings.mark and any(Verdict(face.verdict) is Verdict.ANONYMIZED for face in result.faces)
+    has_strangers = any(Verdict(face.verdict) is Verdict.ANONYMIZED for face in result.faces)
+    mark, watermark = settings.mark and has_strangers, settings.watermark and has_strangers
     lost = write_photo(
         result.photo,
         path,
@@ -251,6 +254,7 @@ def save_photo(
         keep_metadata=settings.keep_metadata,
         mark=mark,
         credentials=credentials,
+        watermark=watermark,
     )
     marked = mark and can_carry_mark(path)
     output = OutputRecord(
@@ -258,11 +262,21 @@ def save_photo(
         sha256=file_sha256(path),
         marked=marked,
         credentials=marked and credentials is not None,
+        watermarked=watermark and _has_watermark(path, settings),
     )
+    if watermark and not output.watermarked:
+        lost += ("The watermark did not hold: the picture is too small, or has no room for it.",)
     if credentials is not None and result.faces and not mark:
         lost += ("No face was replaced, so there are no content credentials, which would say that AI was used.",)
     all_notes = (*result.photo.notes, *lost, *notes)
     return image_record(result, source=source, output=output, settings=settings, models=models, notes=all_notes)
+
+
+def _has_watermark(path: Path, settings: Settings) -> bool:
+    from reverse_personalization.media.watermark import read_watermark
+
+    found = read_watermark(path, max_pixels=settings.max_pixels)
+    return found is not None and found.is_there
 
 
 def file_sha256(path: Path) -> str:

@@ -111,6 +111,7 @@ def anonymize(  # noqa: PLR0913, PLR0917
         bool,
         _option("--mark/--no-mark", panel=_FILES, text="State in the file that AI changed the photo."),
     ] = _DEFAULTS.mark,
+    watermark: Annotated[bool, _setting("watermark", panel=_FILES)] = _DEFAULTS.watermark,
     c2pa_cert: Annotated[
         Path | None,
         _option(
@@ -187,6 +188,7 @@ def anonymize(  # noqa: PLR0913, PLR0917
         max_pixels=max_pixels,
         keep_metadata=_metadata_names(keep_metadata),
         mark=mark,
+        watermark=watermark,
         mode=mode,
         model=model,
         ip_adapter=ip_adapter,
@@ -200,6 +202,8 @@ def anonymize(  # noqa: PLR0913, PLR0917
     _check_direction(settings, allowed=allow_non_anonymizing)
     credentials = _credentials(c2pa_cert, c2pa_key, mark=mark)
     if clips := _videos(inputs):
+        if watermark:
+            raise UsageError("--watermark: is for photos; leave it out with videos.")
         from reverse_personalization.cli.video import anonymize_videos
 
         return anonymize_videos(

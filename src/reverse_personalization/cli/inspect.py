@@ -15,6 +15,7 @@ from reverse_personalization.media.formats import is_video
 
 if TYPE_CHECKING:
     from reverse_personalization.media.credentials import CredentialsFound
+    from reverse_personalization.media.watermark import WatermarkFound
 
 app = typer.Typer(add_completion=False)
 
@@ -33,7 +34,7 @@ def inspect(
     """
     if not file.is_file():
         raise InputError(f"{file}: there is no such file; check the name.")
-    mark, record = _mark(file), _record(file)
+    mark, watermark, record = _mark(file), _watermark(file), _record(file)
     can_look = find_spec("c2pa") is not None
     if c2pa_trust is not None and not can_look:
         raise UsageError("--c2pa-trust needs c2pa: pip install 'reverse-personalization[c2pa]'.")
@@ -42,6 +43,7 @@ def inspect(
         told = {
             "file": file.name,
             "digital_source_type": mark,
+            "watermark": asdict(watermark) | {"is_there": watermark.is_there} if watermark else None,
             "credentials": asdict(found) if found else None,
             "credentials_looked_for": can_look,
             "record": record,
@@ -50,6 +52,7 @@ def inspect(
     else:
         typer.echo(f"AI mark:             {mark or 'none'}")
         typer.echo(f"content credentials: {_sentence(found) if can_look else 'not looked for; install the extra c2pa'}")
+        typer.echo(f"watermark:           {_about(watermark)}")
         typer.echo(f"record:              {record}")
     return 0 if mark and record == "matches" and (found is None or found.is_sound) else 1
 
@@ -64,6 +67,21 @@ def _mark(file: Path) -> str | None:
     with VideoReader(file) as reader:
         comment = str(reader.container.metadata.get("comment", ""))
     return comment.partition("DigitalSourceType: ")[2] or None
+
+
+def _watermark(file: Path) -> WatermarkFound | None:
+    if is_video(file):
+        return None
+    from reverse_personalization.media.watermark import read_watermark
+
+    return read_watermark(file)
+
+
+def _about(watermark: WatermarkFound | None) -> str:
+    if watermark is None:
+        return "not looked for in videos and small pictures"
+    agreement = f"{watermark.agreement:.1%} of its signs agree, {watermark.deviations:.1f} deviations above chance"
+    return f"{'found' if watermark.is_there else 'none'} ({agreement})"
 
 
 def _credentials(file: Path, trust: Path | None) -> CredentialsFound | None:

@@ -18,6 +18,7 @@ from reverse_personalization.media.formats import HEIC_HINT, Format, heif_availa
 from reverse_personalization.media.marking import XMP_PACKET
 from reverse_personalization.media.metadata import checked_names, kept_fields
 from reverse_personalization.media.photo import ByteArray, NativeArray, Photo, upper_byte, widened
+from reverse_personalization.media.watermark import can_carry_watermark, watermarked
 
 _GREY_PROFILE: Final = b"GRAY"
 # Where an ICC profile states the colour space of its pixels (ICC.1:2022, 7.2).
@@ -33,6 +34,7 @@ def write_photo(
     keep_metadata: Iterable[str] = (),
     mark: bool = True,
     credentials: Credentials | None = None,
+    watermark: bool = False,
 ) -> tuple[str, ...]:
     """Writes an edited photo, whole or not at all; the suffix of `path` chooses the format.
 
@@ -48,6 +50,7 @@ def write_photo(
         keep_metadata: names from `metadata.FIELDS`, or `all` (all but gps); everything else is stripped.
         mark: state in the file that AI was used.
         credentials: sign that statement, where the format can carry it.
+        watermark: hide it in the pixels, too, nearly all of which it changes by a shade.
 
     Returns:
         What the format could not hold, a sentence each.
@@ -61,7 +64,10 @@ def write_photo(
     target = output_format(path)
     _check_target(photo, target, path)
     _check_arrays(photo, image_rgb, changed)
-    pixels, notes = _fitted(merged(photo, image_rgb=image_rgb, changed=changed), target)
+    native = merged(photo, image_rgb=image_rgb, changed=changed)
+    if watermark and can_carry_watermark(photo.width, photo.height):
+        native = watermarked(native)
+    pixels, notes = _fitted(native, target)
     icc_profile, profile_notes = _fitting_profile(photo, pixels, target)
     extras = Extras(
         icc_profile=icc_profile,
