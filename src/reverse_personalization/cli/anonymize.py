@@ -13,6 +13,7 @@ import typer
 from pydantic import ValidationError
 
 from reverse_personalization.cli.fetching import fetch_weights
+from reverse_personalization.cli.signing import CERTIFICATE_HELP, KEY_HELP, credentials_of
 from reverse_personalization.errors import OutputError, UsageError
 from reverse_personalization.media.formats import is_video
 from reverse_personalization.settings import (
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from reverse_personalization.cli.batch import PhotoAnonymizer
     from reverse_personalization.cli.outcomes import Watcher
     from reverse_personalization.cli.sheet import SheetCollector
-    from reverse_personalization.media.credentials import Credentials
 
 ProgressKind = Literal["auto", "jsonl", "none"]
 
@@ -112,15 +112,8 @@ def anonymize(  # noqa: PLR0913, PLR0917
         _option("--mark/--no-mark", panel=_FILES, text="State in the file that AI changed the photo."),
     ] = _DEFAULTS.mark,
     watermark: Annotated[bool, _setting("watermark", panel=_FILES)] = _DEFAULTS.watermark,
-    c2pa_cert: Annotated[
-        Path | None,
-        _option(
-            "--c2pa-cert",
-            panel=_FILES,
-            text="PEM certificates, the signer's first, with which the AI mark is signed as C2PA content credentials.",
-        ),
-    ] = None,
-    c2pa_key: Annotated[Path | None, _option("--c2pa-key", panel=_FILES, text="The signer's private key, PEM.")] = None,
+    c2pa_cert: Annotated[Path | None, _option("--c2pa-cert", panel=_FILES, text=CERTIFICATE_HELP)] = None,
+    c2pa_key: Annotated[Path | None, _option("--c2pa-key", panel=_FILES, text=KEY_HELP)] = None,
     progress: Annotated[
         ProgressKind,
         _option("--progress", panel=_FILES, text="auto: a bar on terminals; jsonl: events on stdout; none."),
@@ -200,7 +193,7 @@ def anonymize(  # noqa: PLR0913, PLR0917
         memory=memory,
     )
     _check_direction(settings, allowed=allow_non_anonymizing)
-    credentials = _credentials(c2pa_cert, c2pa_key, mark=mark)
+    credentials = credentials_of(c2pa_cert, c2pa_key, mark=mark)
     if clips := _videos(inputs):
         if watermark:
             raise UsageError("--watermark: is for photos; leave it out with videos.")
@@ -247,18 +240,6 @@ def _settings(**options: Any) -> Settings:
         option = str(first["loc"][0]).replace("_", "-")
         reason = first["msg"].removeprefix("Input ").removeprefix("Value error, ")
         raise UsageError(f"--{option} {first['input']}: {reason}.") from None
-
-
-def _credentials(certificate: Path | None, key: Path | None, *, mark: bool) -> Credentials | None:
-    if certificate is None and key is None:
-        return None
-    if certificate is None or key is None:
-        raise UsageError("--c2pa-cert and --c2pa-key: give both, the certificate and its key.")
-    if not mark:
-        raise UsageError("--c2pa-cert: signs the AI mark; leave out --no-mark.")
-    from reverse_personalization.media.credentials import Credentials
-
-    return Credentials(certificate, key).checked()
 
 
 def _metadata_names(text: str) -> tuple[str, ...]:
