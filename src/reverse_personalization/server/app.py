@@ -9,16 +9,16 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Final
+from typing import TYPE_CHECKING, Annotated, BinaryIO, Final
 
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Response
 from fastapi import Path as Part
 from fastapi.responses import JSONResponse, PlainTextResponse
 from fastapi.security import APIKeyHeader
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from pydantic import BaseModel
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+from reverse_personalization.server.describing import FETCHING, TAKING, JobState, errors, gives, sends
 from reverse_personalization.server.jobs import Job, JobStore, Media
 from reverse_personalization.server.worker import Worker
 from reverse_personalization.settings import Settings
@@ -34,21 +34,8 @@ LOCAL_HOSTS: Final = (*LOOPBACK, "[::1]")
 # What an exit code of `revpers` is in HTTP.
 STATUS_OF_CODE: Final = {2: 422, 3: 422, 4: 415}
 TYPES: Final[dict[Media, str]] = {"image": "image/png", "video": "video/mp4"}
-BINARY: Final = {"type": "string", "format": "binary"}
-# What else than success an answer may be, and why.
-MEANINGS: Final = {
-    401: "No key, or a wrong one.",
-    404: "There is no such job, or its time is over.",
-    409: "The job is not done yet.",
-    413: "Too large.",
-    415: "Not a photo or video, or one that is refused.",
-    422: "Nothing in it, or no face found, or a malformed name of a job.",
-    429: "Too many in this minute, or too many are waiting.",
-    500: "An error of the server.",
-    503: "The server cannot work.",
-}
-TAKING: Final = (401, 413, 415, 422, 429)
-FETCHING: Final = (401, 404, 409, 415, 422, 500)
+# Newer FastAPI would send traces where the environment says, with the names of jobs in them.
+NO_TELEMETRY: Final = {"auto_configure": False, "tracing": False, "metrics": False, "logs": False}
 JobId = Annotated[str, Part(pattern="^[0-9a-f]{32}$")]
 
 
@@ -96,22 +83,6 @@ class Config:
     limits: Limits = field(default_factory=Limits)
     hosts: Sequence[str] = LOCAL_HOSTS
     credentials: "Credentials | None" = None
-
-
-class JobState(BaseModel):
-    """Where a job is."""
-
-    id: str
-    status: str
-    sentence: str = ""
-    """Why it failed."""
-
-
-class Problem(BaseModel):
-    """Why a request was refused, or a job failed."""
-
-    detail: str | list[Any]
-    """A sentence; or a list, where a job's name is malformed."""
 
 
 class Metrics:
@@ -246,7 +217,14 @@ def create_app(config: Config) -> FastAPI:
         yield
         await asyncio.to_thread(service.worker.stop)
 
-    app = FastAPI(title="Reverse Personalization", version=tool_version(), lifespan=life, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="Reverse Personalization",
+        version=tool_version(),
+        lifespan=life,
+        docs_url=None,
+        redoc_url=None,
+        telemetry=NO_TELEMETRY,
+    )
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(config.hosts))
     shown = [Depends(APIKeyHeader(name="X-API-Key", auto_error=False))] if service.keys else []
     for router in (_jobs(service), _waiting(service)):
@@ -259,29 +237,29 @@ def _jobs(service: Service) -> APIRouter:
     """Submit, poll, fetch, delete."""
     router, store = APIRouter(), service.store
 
-    @router.post("/jobs", status_code=202, openapi_extra=_sends("image/*", "video/*"), responses=_errors(*TAKING))
+    @router.post("/jobs", status_code=202, openapi_extra=sends("image/*", "video/*"), responses=errors(*TAKING))
     async def submit(job: Annotated[Job, Depends(service.submitted)]) -> JobState:
         """Send a photo or a short video; the answer names the job to poll."""
         return _state(job)
 
-    @router.get("/jobs/{job_id}", responses=_errors(401, 404))
+    @router.get("/jobs/{job_id}", responses=errors(401, 404))
     def poll(job: Annotated[Job, Depends(service.known)]) -> JobState:
         """Where a job is: queued, running, done or failed."""
         return _state(job)
 
-    @router.get("/jobs/{job_id}/result", responses=_gives("image/png", "video/mp4") | _errors(*FETCHING))
+    @router.get("/jobs/{job_id}/result", responses=gives("image/png", "video/mp4") | errors(*FETCHING))
     def result(job: Annotated[Job, Depends(service.known)]) -> Response:
         """The anonymized photo, PNG, or video, MP4."""
         _check_done(job)
         return service.content(store.output(job), job, TYPES[job.media])
 
-    @router.get("/jobs/{job_id}/record", responses=_errors(*FETCHING))
+    @router.get("/jobs/{job_id}/record", responses=errors(*FETCHING))
     def record(job: Annotated[Job, Depends(service.known)]) -> Response:
         """What was done to it, face by face."""
         _check_done(job)
         return service.content(store.record(job.id), job, "application/json")
 
-    @router.delete("/jobs/{job_id}", status_code=204, responses=_errors(401, 404))
+    @router.delete("/jobs/{job_id}", status_code=204, responses=errors(401, 404))
     def delete(job_id: JobId) -> None:
         """Forget a job and shred what it held."""
         if not store.delete(job_id):
@@ -296,8 +274,8 @@ def _waiting(service: Service) -> APIRouter:
 
     @router.post(
         "/anonymize",
-        openapi_extra=_sends("image/*"),
-        responses=_gives("image/png") | {202: {"model": JobState}} | _errors(*TAKING, *FETCHING),
+        openapi_extra=sends("image/*"),
+        responses=gives("image/png") | {202: {"model": JobState}} | errors(*TAKING, *FETCHING),
     )
     async def anonymize(job: Annotated[Job, Depends(service.submitted_photo)]) -> Response:
         """Send a photo and wait for the result, PNG; the header X-Job-Id names the job, for the record."""
@@ -323,7 +301,7 @@ def _health(service: Service) -> APIRouter:
     """For whoever watches the server."""
     router = APIRouter()
 
-    @router.get("/healthz", responses=_errors(503))
+    @router.get("/healthz", responses=errors(503))
     def health() -> dict[str, str]:
         """Whether the server is alive."""
         if not service.worker.is_alive():
@@ -339,21 +317,6 @@ def _health(service: Service) -> APIRouter:
         return PlainTextResponse(generate_latest(service.metrics.registry))
 
     return router
-
-
-def _sends(*kinds: str) -> dict[str, Any]:
-    """A request's body in OpenAPI: bytes of these media types."""
-    return {"requestBody": {"required": True, "content": {kind: {"schema": BINARY} for kind in kinds}}}
-
-
-def _gives(*kinds: str) -> dict[int | str, Any]:
-    """A successful answer in OpenAPI: bytes of these media types."""
-    return {200: {"content": {kind: {"schema": BINARY} for kind in kinds}, "description": "The result."}}
-
-
-def _errors(*codes: int) -> dict[int | str, Any]:
-    """Answers in OpenAPI that are a sentence."""
-    return {code: {"model": Problem, "description": MEANINGS[code]} for code in codes}
 
 
 def _media(request: Request) -> Media | None:
