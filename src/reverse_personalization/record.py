@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from reverse_personalization.anonymizer import ModelCard
     from reverse_personalization.canvas import AnonymizedPhoto, FaceResult
     from reverse_personalization.identity.verification import Similarity
+    from reverse_personalization.media.credentials import Credentials
 
 SCHEMA_VERSION: Final = 2
 FILE_SETTINGS: Final = ("model", "ip_adapter", "recogniser")
@@ -79,6 +80,10 @@ class OutputRecord(_Value):
     """SHA-256 of the file."""
     marked: bool
     """Whether the file carries the IPTC mark that AI was used."""
+    credentials: bool = False
+    """Whether the file carries C2PA content credentials."""
+    watermarked: bool = False
+    """Whether the invisible watermark was found in the file after it was written."""
 
 
 class ModelRecord(_Value):
@@ -220,6 +225,7 @@ def save_photo(
     settings: Settings,
     models: Iterable[ModelCard],
     notes: Iterable[str] = (),
+    credentials: Credentials | None = None,
 ) -> ImageRecord:
     """Write a photo, and make its record, which is not written.
 
@@ -231,13 +237,15 @@ def save_photo(
         settings: those of the run.
         models: those of the run.
         notes: sentences to add to those of reading and writing.
+        credentials: what signs that AI was used, if anything.
 
     Raises:
         OutputError: the photo cannot be written.
     """
     from reverse_personalization.media.images import can_carry_mark, write_photo
 
-    mark = settings.mark and any(Verdict(face.verdict) is Verdict.ANONYMIZED for face in result.faces)
+    has_strangers = any(Verdict(face.verdict) is Verdict.ANONYMIZED for face in result.faces)
+    mark, watermark = settings.mark and has_strangers, settings.watermark and has_strangers
     lost = write_photo(
         result.photo,
         path,
@@ -245,10 +253,30 @@ def save_photo(
         changed=result.changed,
         keep_metadata=settings.keep_metadata,
         mark=mark,
+        credentials=credentials,
+        watermark=watermark,
     )
-    output = OutputRecord(file=file or path.name, sha256=file_sha256(path), marked=mark and can_carry_mark(path))
+    marked = mark and can_carry_mark(path)
+    output = OutputRecord(
+        file=file or path.name,
+        sha256=file_sha256(path),
+        marked=marked,
+        credentials=marked and credentials is not None,
+        watermarked=watermark and _has_watermark(path, settings),
+    )
+    if watermark and not output.watermarked:
+        lost += ("The watermark did not hold: the picture is too small, or has no room for it.",)
+    if credentials is not None and result.faces and not mark:
+        lost += ("No face was replaced, so there are no content credentials, which would say that AI was used.",)
     all_notes = (*result.photo.notes, *lost, *notes)
     return image_record(result, source=source, output=output, settings=settings, models=models, notes=all_notes)
+
+
+def _has_watermark(path: Path, settings: Settings) -> bool:
+    from reverse_personalization.media.watermark import read_watermark
+
+    found = read_watermark(path, max_pixels=settings.max_pixels)
+    return found is not None and found.is_there
 
 
 def file_sha256(path: Path) -> str:

@@ -82,6 +82,8 @@ class Settings(BaseModel):
     """Names of metadata to keep; everything else is stripped."""
     mark: bool = True
     """Write the IPTC digital source type that says the picture was composed with AI."""
+    watermark: bool = False
+    """Hide the same in the pixels of photos, where it survives the loss of metadata, compression and scaling."""
     mode: Mode = "economical"
     """exact: four network rows a step, as published; economical: three, as one text condition suffices."""
     model: str | None = None

@@ -168,13 +168,14 @@ def test_every_setting_has_an_option(capsys: pytest.CaptureFixture[str], revpers
         "max_pixels": 5000,
         "keep_metadata": ["camera", "gps"],
     }
-    assert set(values) | {"seed", "mark", "compile", "consistent"} == set(Settings.model_fields)
-    options: list[str] = ["--no-mark", "--seed", "3", "--compile"]
+    assert set(values) | {"seed", "mark", "watermark", "compile", "consistent"} == set(Settings.model_fields)
+    options: list[str] = ["--no-mark", "--watermark", "--seed", "3", "--compile"]
     for name, value in values.items():
         options += [f"--{name.replace('_', '-')}", ",".join(value) if isinstance(value, list) else str(value)]
     assert revpers("anonymize", "a.png", "-o", "new.png", *options).code == 0
     record = json.loads(Path("new.png.json").read_text("utf-8"))
-    assert record["settings"] == values | {"mark": False, "compile": True, "consistent": False}
+    switches = {"mark": False, "watermark": True, "compile": True, "consistent": False}
+    assert record["settings"] == values | switches
 
 
 def test_a_record_that_cannot_be_written_takes_its_photo_along(revpers: Revpers, photos: Photos, files: Files) -> None:

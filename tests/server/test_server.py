@@ -193,7 +193,7 @@ def test_results_expire_and_are_shredded(tmp_path: Path, monkeypatch: pytest.Mon
     assert store.expire(3600) == 1
     assert store.get(done.id) is None
     assert store.get(waiting.id) is not None
-    assert not store.output(done.id).exists()
+    assert not store.output(done).exists()
     held = tmp_path / "held"
     held.write_bytes(b"secret")
     with held.open("rb") as still_open:
@@ -283,4 +283,4 @@ def test_results_expire_while_others_wait(config: Config, photo: bytes) -> None:
                 break
             time.sleep(0.02)
     assert store.get(old.id) is None
-    assert not store.output(old.id).exists()
+    assert not store.output(old).exists()

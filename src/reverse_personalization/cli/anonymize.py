@@ -13,6 +13,7 @@ import typer
 from pydantic import ValidationError
 
 from reverse_personalization.cli.fetching import fetch_weights
+from reverse_personalization.cli.signing import CERTIFICATE_HELP, KEY_HELP, credentials_of
 from reverse_personalization.errors import OutputError, UsageError
 from reverse_personalization.media.formats import is_video
 from reverse_personalization.settings import (
@@ -110,6 +111,9 @@ def anonymize(  # noqa: PLR0913, PLR0917
         bool,
         _option("--mark/--no-mark", panel=_FILES, text="State in the file that AI changed the photo."),
     ] = _DEFAULTS.mark,
+    watermark: Annotated[bool, _setting("watermark", panel=_FILES)] = _DEFAULTS.watermark,
+    c2pa_cert: Annotated[Path | None, _option("--c2pa-cert", panel=_FILES, text=CERTIFICATE_HELP)] = None,
+    c2pa_key: Annotated[Path | None, _option("--c2pa-key", panel=_FILES, text=KEY_HELP)] = None,
     progress: Annotated[
         ProgressKind,
         _option("--progress", panel=_FILES, text="auto: a bar on terminals; jsonl: events on stdout; none."),
@@ -181,6 +185,7 @@ def anonymize(  # noqa: PLR0913, PLR0917
         max_pixels=max_pixels,
         keep_metadata=_metadata_names(keep_metadata),
         mark=mark,
+        watermark=watermark,
         mode=mode,
         model=model,
         ip_adapter=ip_adapter,
@@ -192,7 +197,10 @@ def anonymize(  # noqa: PLR0913, PLR0917
         memory=memory,
     )
     _check_direction(settings, allowed=allow_non_anonymizing)
+    credentials = credentials_of(c2pa_cert, c2pa_key, mark=mark)
     if clips := _videos(inputs):
+        if watermark:
+            raise UsageError("--watermark: is for photos; leave it out with videos.")
         from reverse_personalization.cli.video import anonymize_videos
 
         return anonymize_videos(
@@ -204,13 +212,14 @@ def anonymize(  # noqa: PLR0913, PLR0917
             force=force,
             allow_no_faces=allow_no_faces,
             quiet=progress != "auto",
+            credentials=credentials,
         )
     if workers > 1 and consistent:
         raise UsageError("--consistent: a single process must know everybody; leave out --workers.")
     if workers > 1 and contact_sheet is not None:
         raise UsageError("--contact-sheet: is made by a single process; leave out --workers.")
     plan = make_plan(inputs, output, recursive=recursive, contact_sheet=contact_sheet)
-    policy = Policy(force=force, resume=resume, allow_no_faces=allow_no_faces, dry_run=dry_run)
+    policy = Policy(force=force, resume=resume, allow_no_faces=allow_no_faces, dry_run=dry_run, credentials=credentials)
     sheet = None if dry_run else _sheet(contact_sheet, force=force)
     with _watchers(progress, dry_run=dry_run) as watchers:
         batch = Batch(settings, lambda: _load(settings), policy, watchers, sheet, workers)

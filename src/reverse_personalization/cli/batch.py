@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from reverse_personalization.anonymizer import ModelCard
     from reverse_personalization.canvas import AnonymizedPhoto, FaceResult
     from reverse_personalization.cli.sheet import SheetCollector
+    from reverse_personalization.media.credentials import Credentials
 
 NO_FACES_NOTE = "No face was found."
 
@@ -57,12 +58,14 @@ class Policy:
         resume: skip what is done, and redo what is out of date.
         allow_no_faces: write photos in which no face was found.
         dry_run: only say what would be done.
+        credentials: what signs that AI was used, if anything.
     """
 
     force: bool = False
     resume: bool = False
     allow_no_faces: bool = False
     dry_run: bool = False
+    credentials: Credentials | None = None
 
 
 @dataclass(frozen=True)
@@ -180,7 +183,7 @@ def attempt(
                 f"{job.source}: no face was found, so nothing was written; look at it, "
                 "and add --allow-no-faces if it shows none."
             )
-        record = _save(job, result, settings, anonymizer.models)
+        record = _save(job, result, settings, anonymizer.models, policy.credentials)
         if sheet is not None:
             sheet.add(job.source.name, result)
     except Exception as error:  # The other photos are still to be done.
@@ -207,14 +210,20 @@ def is_to_do(job: Job, *, policy: Policy, settings: Settings) -> bool:
         return True
     record = read_record(job.record) if policy.resume else None
     if record is not None and _is_record_of(job, record):
-        return not _is_up_to_date(job, record, settings)
+        return not _is_up_to_date(job, record, settings, policy.credentials)
     if policy.force:
         return True
     advice = "has no record that shows it was made from this photo" if policy.resume else "exists already"
     raise OutputError(f"{existing[0]}: {advice}; add --force to replace it, or give another -o.")
 
 
-def _save(job: Job, result: AnonymizedPhoto, settings: Settings, models: Iterable[ModelCard]) -> ImageRecord:
+def _save(
+    job: Job,
+    result: AnonymizedPhoto,
+    settings: Settings,
+    models: Iterable[ModelCard],
+    credentials: Credentials | None,
+) -> ImageRecord:
     """Write the photo, then its record. If the record cannot be written, the photo goes again."""
     _make_folder_of(job.output)
     before = _file_number(job.output)
@@ -227,6 +236,7 @@ def _save(job: Job, result: AnonymizedPhoto, settings: Settings, models: Iterabl
             settings=settings,
             models=models,
             notes=() if result.faces else (NO_FACES_NOTE,),
+            credentials=credentials,
         )
         write_atomically(job.record, record.to_json())
     except BaseException:
@@ -251,10 +261,12 @@ def _is_record_of(job: Job, record: ImageRecord) -> bool:
     return names == (printable(job.source.name), printable(job.output.name))
 
 
-def _is_up_to_date(job: Job, record: ImageRecord, settings: Settings) -> bool:
+def _is_up_to_date(job: Job, record: ImageRecord, settings: Settings, credentials: Credentials | None) -> bool:
     """Whether the output is the one of the record, made with these settings from the source as it is now."""
     same_settings = record.settings == SettingsRecord.of(settings)
     if not same_settings or record.repeatable != (settings.seed is not None):
+        return False
+    if record.output.credentials != (record.output.marked and credentials is not None):
         return False
     try:
         source = job.source.stat()

@@ -10,6 +10,7 @@ from typing import Annotated, Final
 import typer
 
 from reverse_personalization.cli.fetching import fetch_weights
+from reverse_personalization.cli.signing import CERTIFICATE_HELP, KEY_HELP, credentials_of
 from reverse_personalization.errors import UsageError
 from reverse_personalization.settings import Settings
 
@@ -30,12 +31,16 @@ def serve(  # noqa: PLR0913, PLR0917 - what a server can be told, by name
     ] = None,
     keep_minutes: Annotated[float, typer.Option(min=0.1, help="Results are shredded after so long.")] = 60,
     max_upload: Annotated[float, typer.Option(min=0.001, help="Largest photo, in megabytes.")] = 25,
-    max_waiting: Annotated[int, typer.Option(min=1, help="Photos that may wait; more are told to come back.")] = 32,
-    per_minute: Annotated[int, typer.Option(min=1, help="Photos a minute of one client.")] = 60,
+    max_video: Annotated[float, typer.Option(min=0.001, help="Largest video, in megabytes.")] = 100,
+    max_seconds: Annotated[float, typer.Option(min=0.1, help="Longest video.")] = 60,
+    max_waiting: Annotated[int, typer.Option(min=1, help="Jobs that may wait; more are told to come back.")] = 32,
+    per_minute: Annotated[int, typer.Option(min=1, help="Jobs a minute of one client.")] = 60,
     seed: Annotated[int | None, typer.Option(min=0, help="Makes results repeatable; not for publishing.")] = None,
     attributes: Annotated[str | None, typer.Option(help="What the strangers should be.")] = None,
+    c2pa_cert: Annotated[Path | None, typer.Option(help=CERTIFICATE_HELP)] = None,
+    c2pa_key: Annotated[Path | None, typer.Option(help=KEY_HELP)] = None,
 ) -> None:
-    """Serve photos' anonymization over HTTP, to this machine only.
+    """Serve anonymization of photos and short videos over HTTP, to this machine only.
 
     API keys, one in each request's X-API-Key, are the comma-separated words in the environment variable
     REVPERS_API_KEYS.
@@ -55,15 +60,24 @@ def serve(  # noqa: PLR0913, PLR0917 - what a server can be told, by name
 
     from reverse_personalization.anonymizer import Anonymizer
 
+    credentials = credentials_of(c2pa_cert, c2pa_key)
     settings = Settings(seed=seed, attributes=attributes)
     fetch_weights()
-    limits = Limits(round(max_upload * 1e6), max_waiting, per_minute, keep_seconds=60 * keep_minutes)
+    limits = Limits(
+        round(max_upload * 1e6),
+        max_waiting,
+        per_minute,
+        keep_seconds=60 * keep_minutes,
+        video_bytes=round(max_video * 1e6),
+        video_seconds=max_seconds,
+    )
     config = Config(
         folder=folder or Path(platformdirs.user_data_dir("reverse-personalization")) / "server",
         load=lambda chosen: Anonymizer(settings=chosen),
         settings=settings,
         keys=keys,
         limits=limits,
+        credentials=credentials,
         hosts=(*LOCAL_HOSTS, *(() if local else (host,)), *(name or ())),
     )
     typer.echo(f"Listening on http://{host}:{port}; nothing leaves this machine.", err=True)

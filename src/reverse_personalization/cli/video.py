@@ -14,6 +14,7 @@ from reverse_personalization.media.formats import is_video
 from reverse_personalization.settings import Settings
 
 if TYPE_CHECKING:
+    from reverse_personalization.media.credentials import Credentials
     from reverse_personalization.video.record import VideoRecord
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Find the faces of a video, review them, render it.")
@@ -79,7 +80,7 @@ def render(
     tell(record, output)
 
 
-def anonymize_videos(
+def anonymize_videos(  # noqa: PLR0913
     clips: list[Path],
     output: Path,
     settings: Settings,
@@ -89,9 +90,11 @@ def anonymize_videos(
     force: bool,
     allow_no_faces: bool,
     quiet: bool,
+    credentials: Credentials | None = None,
 ) -> int:
     """Do what `revpers anonymize` was asked to with videos; the most serious exit code."""
     from reverse_personalization.cli.failures import failure_of, most_serious
+    from reverse_personalization.media.credentials import media_type
     from reverse_personalization.video.anonymizing import anonymize_video, check_output
 
     single = len(clips) == 1 and is_video(output)
@@ -99,13 +102,23 @@ def anonymize_videos(
     if len({path.resolve() for path in outputs}) < len(outputs):
         raise UsageError(f"{output}: two videos of one name would go there; rename one.")
     check_output(clips, outputs, force=force)
+    if credentials is not None:
+        for path in outputs:
+            media_type(path)
     fetch_weights()
     codes = [0]
     for clip, target in zip(clips, outputs, strict=True):
         try:
             with steps(quiet=quiet) as progress:
                 record = anonymize_video(
-                    clip, target, settings, sound=audio, crf=crf, allow_no_faces=allow_no_faces, progress=progress
+                    clip,
+                    target,
+                    settings,
+                    sound=audio,
+                    crf=crf,
+                    allow_no_faces=allow_no_faces,
+                    progress=progress,
+                    credentials=credentials,
                 )
             tell(record, target)
         except Exception as error:  # the other videos are still to be done

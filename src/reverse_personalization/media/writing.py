@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 
 from reverse_personalization.errors import OutputError, UsageError
 from reverse_personalization.media.atomic import write_atomically
+from reverse_personalization.media.credentials import Credentials, media_type
 from reverse_personalization.media.encoding import Extras, encode
 from reverse_personalization.media.formats import HEIC_HINT, Format, heif_available, output_format
 from reverse_personalization.media.marking import XMP_PACKET
 from reverse_personalization.media.metadata import checked_names, kept_fields
 from reverse_personalization.media.photo import ByteArray, NativeArray, Photo, upper_byte, widened
+from reverse_personalization.media.watermark import can_carry_watermark, watermarked
 
 _GREY_PROFILE: Final = b"GRAY"
 # Where an ICC profile states the colour space of its pixels (ICC.1:2022, 7.2).
@@ -31,6 +33,8 @@ def write_photo(
     changed: NDArray[np.bool_],
     keep_metadata: Iterable[str] = (),
     mark: bool = True,
+    credentials: Credentials | None = None,
+    watermark: bool = False,
 ) -> tuple[str, ...]:
     """Writes an edited photo, whole or not at all; the suffix of `path` chooses the format.
 
@@ -45,20 +49,25 @@ def write_photo(
         changed: bool H x W, True where the pixels of `image_rgb` are to be written.
         keep_metadata: names from `metadata.FIELDS`, or `all` (all but gps); everything else is stripped.
         mark: state in the file that AI was used.
+        credentials: sign that statement, where the format can carry it.
+        watermark: hide it in the pixels, too, nearly all of which it changes by a shade.
 
     Returns:
         What the format could not hold, a sentence each.
 
     Raises:
         UsageError: unknown metadata name, or arrays of another size than the photo.
-        OutputError: the format cannot hold the picture, or the place cannot be written.
+        OutputError: the format cannot hold the picture, it cannot be signed, or the place cannot be written.
     """
     path = Path(path)
     names = checked_names(keep_metadata)
     target = output_format(path)
     _check_target(photo, target, path)
     _check_arrays(photo, image_rgb, changed)
-    pixels, notes = _fitted(merged(photo, image_rgb=image_rgb, changed=changed), target)
+    native = merged(photo, image_rgb=image_rgb, changed=changed)
+    if watermark and can_carry_watermark(photo.width, photo.height):
+        native = watermarked(native)
+    pixels, notes = _fitted(native, target)
     icc_profile, profile_notes = _fitting_profile(photo, pixels, target)
     extras = Extras(
         icc_profile=icc_profile,
@@ -68,7 +77,10 @@ def write_photo(
     )
     if mark and not target.metadata:
         profile_notes += (f"{target.name} files cannot carry the mark that AI was used.",)
-    write_atomically(path, _encoded(pixels, photo, target, extras, path))
+    content = _encoded(pixels, photo, target, extras, path)
+    if mark and credentials is not None and target.metadata:
+        content = credentials.signed(content, media_type(path))
+    write_atomically(path, content)
     return notes + profile_notes
 
 

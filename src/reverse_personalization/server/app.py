@@ -4,33 +4,38 @@ import asyncio
 import hmac
 import threading
 import time
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, BinaryIO, Final
 
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Response
 from fastapi import Path as Part
-from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi.security import APIKeyHeader
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from pydantic import BaseModel
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from reverse_personalization.server.jobs import Job, JobStore
+from reverse_personalization.server.describing import FETCHING, TAKING, JobState, errors, gives, sends
+from reverse_personalization.server.jobs import Job, JobStore, Media
 from reverse_personalization.server.worker import Worker
 from reverse_personalization.settings import Settings
 from reverse_personalization.version import tool_version
 
 if TYPE_CHECKING:
     from reverse_personalization.anonymizer import Anonymizer
+    from reverse_personalization.media.credentials import Credentials
 
 LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 # As they stand in requests.
 LOCAL_HOSTS: Final = (*LOOPBACK, "[::1]")
 # What an exit code of `revpers` is in HTTP.
 STATUS_OF_CODE: Final = {2: 422, 3: 422, 4: 415}
+TYPES: Final[dict[Media, str]] = {"image": "image/png", "video": "video/mp4"}
+# Newer FastAPI would send traces where the environment says, with the names of jobs in them.
+NO_TELEMETRY: Final = {"auto_configure": False, "tracing": False, "metrics": False, "logs": False}
 JobId = Annotated[str, Part(pattern="^[0-9a-f]{32}$")]
 
 
@@ -40,8 +45,10 @@ class Limits:
 
     Attributes:
         upload_bytes: of a photo's file.
+        video_bytes: of a video's file.
+        video_seconds: of a video.
         waiting: jobs, of all clients.
-        per_minute: photos of one client.
+        per_minute: photos and videos of one client.
         sync_seconds: for which a request may wait for its result.
         keep_seconds: for which results are kept.
     """
@@ -51,6 +58,8 @@ class Limits:
     per_minute: int = 60
     sync_seconds: float = 120.0
     keep_seconds: float = 3600.0
+    video_bytes: int = 100_000_000
+    video_seconds: float = 60.0
 
 
 @dataclass(frozen=True)
@@ -64,6 +73,7 @@ class Config:
         limits: for clients.
         hosts: names by which it is addressed; others are refused, so that no web page reaches it by a trick.
         load: makes the anonymizer.
+        credentials: what signs that AI was used, if anything.
     """
 
     folder: Path
@@ -72,15 +82,7 @@ class Config:
     keys: Sequence[str] = ()
     limits: Limits = field(default_factory=Limits)
     hosts: Sequence[str] = LOCAL_HOSTS
-
-
-class JobState(BaseModel):
-    """Where a job is."""
-
-    id: str
-    status: str
-    sentence: str = ""
-    """Why it failed."""
+    credentials: "Credentials | None" = None
 
 
 class Metrics:
@@ -90,6 +92,7 @@ class Metrics:
         """Begin to count."""
         self.registry = CollectorRegistry()
         self.photos = Counter("revpers_photos", "Photos taken.", registry=self.registry)
+        self.videos = Counter("revpers_videos", "Videos taken.", registry=self.registry)
         self.refused = Counter("revpers_refused", "Requests refused.", ["reason"], registry=self.registry)
         self.waiting = Gauge("revpers_waiting", "Jobs queued or running.", registry=self.registry)
         self.seconds = Histogram(
@@ -103,19 +106,31 @@ class RateLimit:
     def __init__(self, per_minute: int) -> None:
         """Take the limit."""
         self._most, self._lock = per_minute, threading.Lock()
-        self._times: dict[str, deque[float]] = defaultdict(deque)
+        self._times: dict[str, deque[float]] = {}
+        self._swept = 0.0
 
     def allows(self, client: str) -> bool:
         """Whether a client may come now, which counts."""
         now = time.monotonic()
         with self._lock:
-            times = self._times[client]
+            self._sweep(now)
+            times = self._times.setdefault(client, deque())
             while times and times[0] < now - 60:
                 times.popleft()
             if len(times) >= self._most:
                 return False
             times.append(now)
             return True
+
+    def _sweep(self, now: float) -> None:
+        """Forget clients that have not come for a minute, once a minute."""
+        if now - self._swept >= 60:
+            self._swept = now
+            self._times = {client: times for client, times in self._times.items() if times and times[-1] >= now - 60}
+
+    def __len__(self) -> int:
+        """How many clients are remembered."""
+        return len(self._times)
 
 
 class Service:
@@ -125,7 +140,14 @@ class Service:
         """Set up; the worker starts with the application."""
         self.keys, self.limits = tuple(config.keys), config.limits
         self.store, self.metrics = JobStore(config.folder), Metrics()
-        self.worker = Worker(self.store, config.settings, config.load, keep_seconds=self.limits.keep_seconds)
+        self.worker = Worker(
+            self.store,
+            config.settings,
+            config.load,
+            keep_seconds=self.limits.keep_seconds,
+            video_seconds=self.limits.video_seconds,
+            credentials=config.credentials,
+        )
         self._rate = RateLimit(self.limits.per_minute)
 
     def authorised(self, request: Request) -> None:
@@ -138,20 +160,35 @@ class Service:
             raise HTTPException(401, "Show a key in the header X-API-Key.")
 
     async def submitted(self, request: Request) -> Job:
+        """Take the photo or video in a request's body."""
+        media = _media(request)
+        if media is None:
+            raise HTTPException(415, "Send the bytes as they are, with Content-Type image/jpeg, video/mp4 or the like.")
+        return await self._taken(request, media)
+
+    async def submitted_photo(self, request: Request) -> Job:
         """Take the photo in a request's body."""
-        if not request.headers.get("content-type", "").startswith(("image/", "application/octet-stream")):
-            raise HTTPException(415, "Send the photo's bytes as they are, with Content-Type image/jpeg or the like.")
+        if _media(request) != "image":
+            raise HTTPException(
+                415, "Send a photo's bytes as they are, with Content-Type image/jpeg or the like; videos to /v1/jobs."
+            )
+        return await self._taken(request, "image")
+
+    async def _taken(self, request: Request, media: Media) -> Job:
         if not self._rate.allows(request.client.host if request.client else ""):
             self.metrics.refused.labels("rate").inc()
             raise HTTPException(429, "Too many photos in this minute; wait.", {"Retry-After": "60"})
         # Asked before the body is read, to spare it, and again when the job is taken: bodies come slowly.
         most, job = self.limits.waiting, None
         if self.store.waiting() < most:
-            job = self.store.add(await _body(request, self.limits.upload_bytes), most=most)
+            largest = self.limits.video_bytes if media == "video" else self.limits.upload_bytes
+            with self.store.upload() as (job_id, file):
+                await _receive(request, file, largest)
+                job = self.store.submit(job_id, media=media, most=most)
         if job is None:
             self.metrics.refused.labels("full").inc()
             raise HTTPException(429, "Too many photos are waiting; come back later.", {"Retry-After": "10"})
-        self.metrics.photos.inc()
+        (self.metrics.videos if media == "video" else self.metrics.photos).inc()
         self.worker.wake()
         return job
 
@@ -159,8 +196,15 @@ class Service:
         """A job that is there."""
         job = self.store.get(job_id)
         if job is None:
-            raise HTTPException(404, "There is no such job, or its time is over.")
+            raise _gone()
         return job
+
+    def content(self, path: Path, job: Job, media_type: str) -> Response:
+        """A file of a job, or 404 where the job is deleted at this moment."""
+        content = self.store.content(path, job.id)
+        if content is None:
+            raise _gone()
+        return Response(content, media_type=media_type)
 
 
 def create_app(config: Config) -> FastAPI:
@@ -173,10 +217,18 @@ def create_app(config: Config) -> FastAPI:
         yield
         await asyncio.to_thread(service.worker.stop)
 
-    app = FastAPI(title="Reverse Personalization", version=tool_version(), lifespan=life, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="Reverse Personalization",
+        version=tool_version(),
+        lifespan=life,
+        docs_url=None,
+        redoc_url=None,
+        telemetry=NO_TELEMETRY,
+    )
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(config.hosts))
-    app.include_router(_jobs(service), prefix="/v1", dependencies=[Depends(service.authorised)])
-    app.include_router(_waiting(service), prefix="/v1", dependencies=[Depends(service.authorised)])
+    shown = [Depends(APIKeyHeader(name="X-API-Key", auto_error=False))] if service.keys else []
+    for router in (_jobs(service), _waiting(service)):
+        app.include_router(router, prefix="/v1", dependencies=[*shown, Depends(service.authorised)])
     app.include_router(_health(service))
     return app
 
@@ -185,33 +237,33 @@ def _jobs(service: Service) -> APIRouter:
     """Submit, poll, fetch, delete."""
     router, store = APIRouter(), service.store
 
-    @router.post("/jobs", status_code=202, openapi_extra=PHOTO)
+    @router.post("/jobs", status_code=202, openapi_extra=sends("image/*", "video/*"), responses=errors(*TAKING))
     async def submit(job: Annotated[Job, Depends(service.submitted)]) -> JobState:
-        """Send a photo; the answer names the job to poll."""
+        """Send a photo or a short video; the answer names the job to poll."""
         return _state(job)
 
-    @router.get("/jobs/{job_id}")
+    @router.get("/jobs/{job_id}", responses=errors(401, 404))
     def poll(job: Annotated[Job, Depends(service.known)]) -> JobState:
         """Where a job is: queued, running, done or failed."""
         return _state(job)
 
-    @router.get("/jobs/{job_id}/result", response_class=FileResponse)
+    @router.get("/jobs/{job_id}/result", responses=gives("image/png", "video/mp4") | errors(*FETCHING))
     def result(job: Annotated[Job, Depends(service.known)]) -> Response:
-        """The anonymized photo, PNG."""
+        """The anonymized photo, PNG, or video, MP4."""
         _check_done(job)
-        return FileResponse(store.output(job.id), media_type="image/png")
+        return service.content(store.output(job), job, TYPES[job.media])
 
-    @router.get("/jobs/{job_id}/record", response_class=FileResponse)
+    @router.get("/jobs/{job_id}/record", responses=errors(*FETCHING))
     def record(job: Annotated[Job, Depends(service.known)]) -> Response:
         """What was done to it, face by face."""
         _check_done(job)
-        return FileResponse(store.record(job.id), media_type="application/json")
+        return service.content(store.record(job.id), job, "application/json")
 
-    @router.delete("/jobs/{job_id}", status_code=204)
+    @router.delete("/jobs/{job_id}", status_code=204, responses=errors(401, 404))
     def delete(job_id: JobId) -> None:
         """Forget a job and shred what it held."""
         if not store.delete(job_id):
-            raise HTTPException(404, "There is no such job, or its time is over.")
+            raise _gone()
 
     return router
 
@@ -220,8 +272,12 @@ def _waiting(service: Service) -> APIRouter:
     """The result in the same request."""
     router, store = APIRouter(), service.store
 
-    @router.post("/anonymize", openapi_extra=PHOTO, response_class=Response)
-    async def anonymize(job: Annotated[Job, Depends(service.submitted)]) -> Response:
+    @router.post(
+        "/anonymize",
+        openapi_extra=sends("image/*"),
+        responses=gives("image/png") | {202: {"model": JobState}} | errors(*TAKING, *FETCHING),
+    )
+    async def anonymize(job: Annotated[Job, Depends(service.submitted_photo)]) -> Response:
         """Send a photo and wait for the result, PNG; the header X-Job-Id names the job, for the record."""
         begun = time.monotonic()
         now: Job | None = job
@@ -234,7 +290,9 @@ def _waiting(service: Service) -> APIRouter:
             raise HTTPException(404, "The job was deleted.")
         _check_done(now)
         service.metrics.seconds.observe(time.monotonic() - begun)
-        return FileResponse(store.output(job.id), media_type="image/png", headers={"X-Job-Id": job.id})
+        answer = service.content(store.output(now), now, TYPES["image"])
+        answer.headers["X-Job-Id"] = job.id
+        return answer
 
     return router
 
@@ -243,11 +301,13 @@ def _health(service: Service) -> APIRouter:
     """For whoever watches the server."""
     router = APIRouter()
 
-    @router.get("/healthz")
+    @router.get("/healthz", responses=errors(503))
     def health() -> dict[str, str]:
         """Whether the server is alive."""
         if not service.worker.is_alive():
             raise HTTPException(503, "The worker has stopped.")
+        if service.worker.trouble:
+            raise HTTPException(503, f"Jobs cannot be read or written ({service.worker.trouble}).")
         return {"status": "ok"}
 
     @router.get("/metrics", response_class=PlainTextResponse)
@@ -259,24 +319,28 @@ def _health(service: Service) -> APIRouter:
     return router
 
 
-PHOTO: Final = {
-    "requestBody": {
-        "required": True,
-        "content": {"image/*": {"schema": {"type": "string", "format": "binary"}}},
-    }
-}
+def _media(request: Request) -> Media | None:
+    kind = request.headers.get("content-type", "").lower()
+    if kind.startswith("video/"):
+        return "video"
+    return "image" if kind.startswith(("image/", "application/octet-stream")) else None
 
 
-async def _body(request: Request, most: int) -> bytes:
-    """The request's body, given up as soon as it is too long."""
-    content = bytearray()
+async def _receive(request: Request, file: BinaryIO, most: int) -> None:
+    """Write the request's body to a file; given up as soon as it is too long."""
+    size = 0
     async for chunk in request.stream():
-        content += chunk
-        if len(content) > most:
-            raise HTTPException(413, f"The photo is larger than {most / 1e6:g} MB; send a smaller one.")
-    if not content:
-        raise HTTPException(422, "The photo is empty; send its bytes as the request's body.")
-    return bytes(content)
+        size += len(chunk)
+        if size > most:
+            raise HTTPException(413, f"That is larger than {most / 1e6:g} MB; send something smaller.")
+        file.write(chunk)
+    file.flush()
+    if not size:
+        raise HTTPException(422, "There is nothing in it; send the photo's bytes as the request's body.")
+
+
+def _gone() -> HTTPException:
+    return HTTPException(404, "There is no such job, or its time is over.")
 
 
 def _check_done(job: Job) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from reverse_personalization.errors import InputError, NoFaceError, OutputError
 from reverse_personalization.media.atomic import write_atomically
+from reverse_personalization.media.credentials import Credentials
 from reverse_personalization.record import file_sha256, record_path
 from reverse_personalization.settings import Settings
 from reverse_personalization.video.analysis import Analysis, analyze
@@ -16,7 +17,7 @@ from reverse_personalization.video.rendering import VideoAnonymizer
 Progress = Callable[[str, int, int], None]
 
 
-def anonymize_video(
+def anonymize_video(  # noqa: PLR0913
     path: Path,
     output: Path,
     settings: Settings,
@@ -26,6 +27,7 @@ def anonymize_video(
     crf: int = 18,
     allow_no_faces: bool = False,
     progress: Progress | None = None,
+    credentials: Credentials | None = None,
 ) -> VideoRecord:
     """Replace every face of a video, and write it and its record.
 
@@ -38,6 +40,7 @@ def anonymize_video(
         crf: the encoder's constant rate factor.
         allow_no_faces: write a video in which no face was found, too.
         progress: called with what is being done, the frame, and how many there are.
+        credentials: what signs that AI was used, if anything.
 
     Raises:
         UnreadableVideoError: the video cannot be read.
@@ -56,7 +59,17 @@ def anonymize_video(
     anonymizer = VideoAnonymizer(settings)
     coverage = anonymizer.render(path, analysis, output, sound=sound, quality=crf, progress=progress)
     try:
-        record = video_record(path, output, analysis, coverage, settings=settings, models=anonymizer.models)
+        if credentials is not None:
+            credentials.sign_file(output)
+        record = video_record(
+            path,
+            output,
+            analysis,
+            coverage,
+            settings=settings,
+            models=anonymizer.models,
+            signed=credentials is not None,
+        )
         write_atomically(record_path(output), record.model_dump_json(indent=2).encode() + b"\n")
     except BaseException:
         output.unlink(missing_ok=True)

@@ -18,6 +18,8 @@ from reverse_personalization.faces.face import ByteArray
 
 # Transfer functions of high dynamic range, whose light would be lost: PQ and HLG.
 HDR: Final = (16, 18)
+# No playlists: a file that calls itself a video must not make ffmpeg open others, here or elsewhere.
+CONTAINED: Final = {"format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi", "protocol_whitelist": "file"}
 
 
 class UnreadableVideoError(InputError):
@@ -50,7 +52,7 @@ class VideoReader:
         """
         self.path = path
         try:
-            self.container: Any = av.open(str(path))
+            self.container: Any = av.open(str(path), options=dict(CONTAINED))
         except (FFmpegError, OSError, ValueError):
             raise UnreadableVideoError(f"{path}: is missing, damaged or no video; check it with a player.") from None
         # A cover picture is no film.

@@ -78,13 +78,14 @@ def video_record(
     *,
     settings: Settings,
     models: Iterable[ModelCard],
+    signed: bool = False,
 ) -> VideoRecord:
     """The record of a video that was written."""
     return VideoRecord(
         tool=this_tool(),
         created=datetime.now(UTC).replace(microsecond=0),
         source=SourceRecord(file=source.name),
-        output=OutputRecord(file=output.name, sha256=file_sha256(output), marked=settings.mark),
+        output=OutputRecord(file=output.name, sha256=file_sha256(output), marked=settings.mark, credentials=signed),
         settings=SettingsRecord.of(settings),
         models=model_records(models),
         frames=analysis.frames,
