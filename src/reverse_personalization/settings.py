@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -64,6 +64,10 @@ class Settings(BaseModel):
     """How far toward the attributes, apart from guidance; else it is 1 - guidance."""
     keep: tuple[Region, ...] = ()
     """Parts of the face that stay as they are: eyes, brows, nose, mouth."""
+    keep_people: str | None = None
+    """Folder of photos of people who stay visible; whoever is not clearly one of them is replaced."""
+    only: str | None = None
+    """Folder of photos of the only people to replace; whoever may be one of them is replaced."""
     seed: int | None = Field(None, ge=0)
     """Makes a run repeatable; without it every run draws a fresh secret."""
     max_tries: int = Field(8, ge=1, le=50)
@@ -112,6 +116,12 @@ class Settings(BaseModel):
             **_METHOD.get((engine, method), {}),
             **chosen,
         }
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> Self:
+        if self.keep_people is not None and self.only is not None:
+            raise ValueError("--keep-people and --only contradict each other; give one of them")
+        return self
 
     @property
     def moves_away(self) -> bool:

@@ -161,19 +161,26 @@ def test_every_setting_has_an_option(capsys: pytest.CaptureFixture[str], revpers
         "offload": "group",
         "memory": 6.5,
         "keep": ["eyes", "mouth"],
+        "keep_people": "friends",
         "max_tries": 2,
         "fallback": "solid",
         "detection_threshold": 0.5,
         "max_pixels": 5000,
         "keep_metadata": ["camera", "gps"],
     }
-    assert set(values) | {"seed", "mark", "compile"} == set(Settings.model_fields)
+    # `only` contradicts `keep_people`.
+    assert set(values) | {"seed", "mark", "compile", "only"} == set(Settings.model_fields)
     options: list[str] = ["--no-mark", "--seed", "3", "--compile"]
     for name, value in values.items():
         options += [f"--{name.replace('_', '-')}", ",".join(value) if isinstance(value, list) else str(value)]
     assert revpers("anonymize", "a.png", "-o", "new.png", *options).code == 0
     record = json.loads(Path("new.png.json").read_text("utf-8"))
-    assert record["settings"] == values | {"mark": False, "compile": True}
+    assert record["settings"] == values | {"mark": False, "compile": True, "only": None}
+    assert revpers("anonymize", "a.png", "-o", "b.png", "--only", "friends").code == 0
+    assert json.loads(Path("b.png.json").read_text("utf-8"))["settings"]["only"] == "friends"
+    ran = revpers("anonymize", "a.png", "-o", "c.png", "--only", "friends", "--keep-people", "friends")
+    assert ran.code == 2
+    assert "contradict" in ran.err
 
 
 def test_a_record_that_cannot_be_written_takes_its_photo_along(revpers: Revpers, photos: Photos, files: Files) -> None:

@@ -125,6 +125,8 @@ def anonymize(  # noqa: PLR0913, PLR0917
     identity_strength: Annotated[float | None, _setting("identity_strength", panel=_METHOD, default=_ENGINES)] = None,
     attribute_strength: Annotated[float | None, _setting("attribute_strength", panel=_METHOD, default=_ENGINES)] = None,
     keep: Annotated[str, _option("--keep", panel=_METHOD, text=_KEEP)] = "",
+    keep_people: Annotated[str | None, _setting("keep_people", panel=_SAFETY)] = None,
+    only: Annotated[str | None, _setting("only", panel=_SAFETY)] = None,
     seed: Annotated[int | None, _setting("seed", panel=_METHOD)] = None,
     audio: Annotated[bool, _option("--audio/--no-audio", panel=_VIDEO, text="Copy sound and subtitles.")] = True,
     crf: Annotated[
@@ -170,6 +172,8 @@ def anonymize(  # noqa: PLR0913, PLR0917
         identity_strength=identity_strength,
         attribute_strength=attribute_strength,
         keep=_names(keep),
+        keep_people=keep_people,
+        only=only,
         seed=seed,
         max_tries=max_tries,
         fallback=fallback,
@@ -228,6 +232,8 @@ def _settings(**options: Any) -> Settings:
         return Settings(**options)
     except ValidationError as error:
         first = error.errors()[0]
+        if not first["loc"]:
+            raise UsageError(f"{first['msg'].removeprefix('Value error, ')}.") from None
         option = str(first["loc"][0]).replace("_", "-")
         reason = first["msg"].removeprefix("Input ").removeprefix("Value error, ")
         raise UsageError(f"--{option} {first['input']}: {reason}.") from None

@@ -260,9 +260,18 @@ def _is_up_to_date(job: Job, record: ImageRecord, settings: Settings) -> bool:
         source = job.source.stat()
         # The change time too: a copy or a renamed file can bring along an old modification time.
         changed = max(source.st_mtime_ns, source.st_ctime_ns)
+        changed = max(
+            changed, *(newest_change(Path(name)) for name in (settings.keep_people, settings.only) if name), 0
+        )
         return changed < job.record.stat().st_mtime_ns and file_sha256(job.output) == record.output.sha256
     except OSError:
         return False
+
+
+def newest_change(folder: Path) -> int:
+    """When anything in a folder changed last, in nanoseconds; a photo that came or went changes its folder."""
+    times = (path.stat() for path in (folder, *folder.rglob("*")))
+    return max(max(stat.st_mtime_ns, stat.st_ctime_ns) for stat in times)
 
 
 def _file_number(path: Path) -> int | None:

@@ -82,6 +82,11 @@ class Verifier:
         self._recognisers = tuple(recognisers)
         self._thresholds = {recogniser.name: threshold(recogniser.name).similarity for recogniser, _ in recognisers}
 
+    @property
+    def recognisers(self) -> tuple[Recogniser, ...]:
+        """All of them, the quickest first."""
+        return tuple(recogniser for recogniser, _ in self._recognisers)
+
     def source(self, image_rgb: ByteArray, face: Face) -> Source:
         """Embed a face before anything is done to it."""
         mirror_rgb, mirrored = _mirror(image_rgb, face)
