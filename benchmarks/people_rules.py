@@ -35,9 +35,7 @@ def main() -> None:
     detector, recognisers = YuNetDetector(turned=False), (SFace(), DlibResNet())
     verifier = Verifier(detector, [(recogniser, "verifier") for recogniser in recognisers])
     known = [_source(verifier, detector, person.photos[0], None) for person in people]
-    print(
-        f"{sum(k is not None for k in known)} people with a photo in the folder; size {LEAST_SIZE} is the least of --only"
-    )
+    print(f"{sum(k is not None for k in known)} people with a photo in the folder; --only wants {LEAST_SIZE} pixels")
     for size in SIZES:
         faces = [_source(verifier, detector, person.photos[1], size) for person in people]
         for rule in ("keep", "only"):

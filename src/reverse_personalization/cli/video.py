@@ -54,24 +54,28 @@ def analyze(
 
 
 @app.command()
-def render(
+def render(  # noqa: PLR0913, PLR0917
     clip: Clip,
     analysis: Annotated[Path, typer.Option(help="What `revpers video analyze` wrote.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The video to write.")],
     seed: Annotated[int | None, typer.Option(min=0, help="Makes a run repeatable.")] = None,
     attributes: Annotated[str | None, typer.Option(help="What the strangers should be.")] = None,
+    keep_people: Annotated[str | None, typer.Option(help="Folder of photos of people who stay visible.")] = None,
+    only: Annotated[str | None, typer.Option(help="Folder of photos of the only people to replace.")] = None,
     audio: Annotated[bool, typer.Option("--audio/--no-audio", help="Copy sound and subtitles.")] = True,
     crf: Annotated[int, typer.Option(min=0, max=51, help="The encoder's quality; lower is better.")] = 18,
     force: Annotated[bool, typer.Option("--force", help="Replace an output that exists.")] = False,
 ) -> None:
-    """Render a video as its analysis says."""
+    """Render a video as its analysis says. Faces to be replaced may still stay visible by recognition."""
     from reverse_personalization.video.analysis import Analysis
     from reverse_personalization.video.anonymizing import anonymize_video, check_output
 
     check_output([clip], [output], force=force)
     found = Analysis.load(analysis)
     fetch_weights()
-    settings = Settings(seed=seed, attributes=attributes)
+    if keep_people is not None and only is not None:
+        raise UsageError("--keep-people and --only contradict each other; give one of them.")
+    settings = Settings(seed=seed, attributes=attributes, keep_people=keep_people, only=only)
     with steps() as progress:
         record = anonymize_video(
             clip, output, settings, analysis=found, sound=audio, crf=crf, allow_no_faces=True, progress=progress
@@ -124,6 +128,7 @@ def tell(record: VideoRecord, output: Path) -> None:
     )
     for track in record.tracks:
         if track.reason:
-            typer.echo(f"warning: person {track.person} (track {track.track}) is obscured: {track.reason}", err=True)
+            verdict = "kept" if track.likenesses else "obscured"
+            typer.echo(f"warning: person {track.person} (track {track.track}) is {verdict}: {track.reason}", err=True)
     if record.doubtful:
         typer.echo(f"warning: {len(record.doubtful)} spans in which a face was hardly seen; see the record.", err=True)

@@ -135,6 +135,14 @@ class Verifier:
             for recogniser, _ in asked
         )
 
+    def all_match(self, image_rgb: ByteArray, face: Face, embeddings: dict[str, FloatArray]) -> bool:
+        """Whether every recogniser takes a face for somebody whose embeddings, by recogniser, are given."""
+        return all(
+            recogniser.similarity(recogniser.embed(image_rgb, face), embeddings[recogniser.name]).item()
+            > self._thresholds[recogniser.name]
+            for recogniser, _ in self._recognisers
+        )
+
     def _compare(
         self, recogniser: Recogniser, role: Role, image_rgb: ByteArray, face: Face, source: Source
     ) -> Similarity:

@@ -12,6 +12,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from reverse_personalization.record import (
     METHOD,
+    LikenessRecord,
     ModelRecord,
     OutputRecord,
     SettingsRecord,
@@ -19,6 +20,7 @@ from reverse_personalization.record import (
     ToolRecord,
     Verdict,
     file_sha256,
+    likeness_records,
     model_records,
     this_tool,
 )
@@ -46,7 +48,9 @@ class TrackRecord(BaseModel):
     seen: dict[str, int]
     """In how many frames it was detected, or is where it must have been."""
     reason: str
-    """Why the person is obscured in all frames, if so."""
+    """Why the person is obscured in all frames or stays visible, if so."""
+    likenesses: tuple[LikenessRecord, ...] = ()
+    """One per recogniser where `--keep-people` or `--only` decided that the face stays visible; else empty."""
 
 
 class VideoRecord(BaseModel):
@@ -54,7 +58,7 @@ class VideoRecord(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     """Version of this format."""
     tool: ToolRecord
     created: AwareDatetime
@@ -88,9 +92,14 @@ def video_record(
         settings=SettingsRecord.of(settings),
         models=model_records(models),
         frames=analysis.frames,
-        tracks=tuple(TrackRecord(verdict=_verdict(one), **asdict(one)) for one in coverage),
+        tracks=tuple(_track(one) for one in coverage),
         doubtful=tuple(analysis.doubtful),
     )
+
+
+def _track(one: Coverage) -> TrackRecord:
+    values = asdict(one) | {"likenesses": likeness_records(one.likenesses)}
+    return TrackRecord(verdict=_verdict(one), **values)
 
 
 def _verdict(one: Coverage) -> Verdict:
