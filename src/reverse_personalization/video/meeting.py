@@ -91,15 +91,17 @@ def meet(
 
 def visible(people: People, samples: Sequence[Sample]) -> Visible | None:
     """Why a track stays visible, or None where it does not: whatever is doubtful does not."""
-    decided = [people.leaves(sample.source.embeddings, sample.face.size) for sample in samples]
-    left = [likenesses for likenesses in decided if likenesses]
+    decided = [(sample, people.leaves(sample.source.embeddings, sample.face.size)) for sample in samples]
+    left = [likenesses for _, likenesses in decided if likenesses]
     if not left or len(left) < AGREEING[people.rule] * len(samples):
         return None
+    # Only of frames that agree: others may show somebody else.
+    known = mean_embeddings([sample for sample, likenesses in decided if likenesses])
     likenesses = tuple(
         Likeness(one[0].recogniser, float(np.median([each.similarity for each in one])), one[0].threshold)
         for one in zip(*left, strict=True)
     )
-    return Visible(mean_embeddings(samples), likenesses, people.reason)
+    return Visible(known, likenesses, people.reason)
 
 
 def mean_embeddings(samples: Sequence[Sample]) -> dict[str, FloatArray]:
