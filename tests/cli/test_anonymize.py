@@ -82,8 +82,8 @@ def test_a_bad_picture_costs_one_sentence_and_not_the_others(
     ("arguments", "code", "sentence"),
     [
         (["missing.jpg", "-o", "new.jpg"], 4, "missing.jpg: there is no such file"),
-        (["*.tiff", "-o", "new"], 4, "*.tiff: no photos there"),
-        (["empty", "-r", "-o", "new"], 4, "empty: no photos there"),
+        (["*.tiff", "-o", "new"], 4, "*.tiff: no photos or videos there"),
+        (["empty", "-r", "-o", "new"], 4, "empty: no photos or videos there"),
         (["empty", "-o", "new"], 2, "add -r"),
         (["fifo.png", "-o", "new.png"], 4, "fifo.png: is not a regular file"),
         (["broken.png", "-o", "new.png"], 4, "broken.png: there is no such file"),

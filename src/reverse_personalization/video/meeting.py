@@ -77,7 +77,7 @@ def meet(
     samples: dict[int, list[Sample]] = defaultdict(list)
     if not wanted:
         return samples
-    with VideoReader(path) as reader:
+    with VideoReader(path, start=analysis.start, end=analysis.end) as reader:
         for frame in reader.frames():
             for number, face in wanted.get(frame.index, ()):
                 sample = _sample(frame.image_rgb, face, anonymizer)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from reverse_personalization.record import (
     METHOD,
@@ -25,11 +25,12 @@ from reverse_personalization.record import (
     this_tool,
 )
 from reverse_personalization.settings import Settings
-from reverse_personalization.video.analysis import Analysis
-from reverse_personalization.video.rendering import Coverage
+from reverse_personalization.video.options import VideoOptions
 
 if TYPE_CHECKING:
     from reverse_personalization.anonymizer import ModelCard
+    from reverse_personalization.video.analysis import Analysis
+    from reverse_personalization.video.rendering import Coverage
 
 
 class TrackRecord(BaseModel):
@@ -65,7 +66,11 @@ class VideoRecord(BaseModel):
     source: SourceRecord
     output: OutputRecord
     method: str = METHOD
+    repeatable: bool
+    """Whether a seed was given; the seed itself is not recorded."""
     settings: SettingsRecord
+    options: VideoOptions
+    """Which part of the video, and how it was encoded."""
     models: tuple[ModelRecord, ...]
     frames: int
     """Frames of the video."""
@@ -81,6 +86,7 @@ def video_record(
     coverage: Sequence[Coverage],
     *,
     settings: Settings,
+    options: VideoOptions,
     models: Iterable[ModelCard],
 ) -> VideoRecord:
     """The record of a video that was written."""
@@ -89,12 +95,22 @@ def video_record(
         created=datetime.now(UTC).replace(microsecond=0),
         source=SourceRecord(file=source.name),
         output=OutputRecord(file=output.name, sha256=file_sha256(output), marked=settings.mark),
+        repeatable=settings.seed is not None,
         settings=SettingsRecord.of(settings),
+        options=options.model_copy(update={"start": analysis.start, "end": analysis.end}),
         models=model_records(models),
         frames=analysis.frames,
         tracks=tuple(_track(one) for one in coverage),
         doubtful=tuple(analysis.doubtful),
     )
+
+
+def read_video_record(path: Path) -> VideoRecord | None:
+    """The record in a file, or None where there is none of this schema version."""
+    try:
+        return VideoRecord.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return None
 
 
 def _track(one: Coverage) -> TrackRecord:

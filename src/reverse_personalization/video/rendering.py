@@ -26,12 +26,14 @@ from reverse_personalization.obscuring import obscure
 from reverse_personalization.settings import Settings
 from reverse_personalization.video.analysis import Analysis, TrackEntry, face_of
 from reverse_personalization.video.meeting import Sample, Visible, mean_embeddings, meet, some, visible
+from reverse_personalization.video.options import VideoOptions
 from reverse_personalization.video.reading import Frame, VideoReader
 from reverse_personalization.video.writing import VideoWriter
 
 logger = logging.getLogger(__name__)
 
 Progress = Callable[[str, int, int], None]
+DEFAULTS = VideoOptions()
 # Share of the frames of a person on which the stranger is found that need not verify.
 MAY_FAIL = 0.25
 # Weight of the present frame's landmarks against those before, moved along: jitter looks like flicker.
@@ -82,15 +84,15 @@ class Coverage:
 class VideoAnonymizer:
     """Renders videos; models load once."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Load the models.
+    def __init__(self, settings: Settings, anonymizer: Anonymizer | None = None) -> None:
+        """Load the models, or take those that are loaded.
 
         Raises:
             UsageError: another engine than the compact one.
         """
         if settings.engine != "compact":
             raise UsageError("--engine sdxl: videos are the compact engine's so far; leave it out.")
-        self._anonymizer, self._settings = Anonymizer(settings=settings), settings
+        self._anonymizer, self._settings = anonymizer or Anonymizer(settings=settings), settings
         self._engine = cast(CompactEngine, self._anonymizer.engine)
 
     @property
@@ -104,8 +106,7 @@ class VideoAnonymizer:
         analysis: Analysis,
         output: Path,
         *,
-        sound: bool = True,
-        quality: int = 18,
+        options: VideoOptions = DEFAULTS,
         progress: Progress | None = None,
     ) -> list[Coverage]:
         """Write the video with every face replaced, obscured or kept, as the analysis says.
@@ -118,10 +119,10 @@ class VideoAnonymizer:
         work = self._work(path, analysis, told)
         faces = _by_frame(analysis.tracks)
         with (
-            VideoReader(path) as reader,
-            VideoWriter(output, reader, sound=sound, quality=quality, mark=self._settings.mark) as writer,
+            VideoReader(path, start=analysis.start, end=analysis.end) as reader,
+            VideoWriter(output, reader, options, mark=self._settings.mark) as writer,
         ):
-            for item in reader.items(sound=sound):
+            for item in reader.items(sound=options.sound):
                 if not isinstance(item, Frame):
                     writer.copy(item)
                     continue
