@@ -25,6 +25,7 @@ from reverse_personalization.faces.detection import YuNetDetector
 from reverse_personalization.faces.face import ByteArray, Face, FloatArray
 from reverse_personalization.identity.base import Recogniser
 from reverse_personalization.identity.dlib_resnet import DlibResNet
+from reverse_personalization.identity.people import Likeness, People
 from reverse_personalization.identity.registry import Registry
 from reverse_personalization.identity.sface import SFace
 from reverse_personalization.identity.verification import Check, Source, Verifier
@@ -72,6 +73,7 @@ class Anonymizer:
         Raises:
             UsageError: an unknown option, or a value out of range.
             WeightsError: a model file is missing or damaged, and cannot be fetched.
+            InputError: a photo of `keep_people` or `only` is unreadable, or does not show exactly one face.
         """
         self.settings = _settings(settings, options)
         for strength in escalation(self.settings):  # an impossible schedule is an error now, not with every face
@@ -81,6 +83,7 @@ class Anonymizer:
         self.detector = YuNetDetector(threshold=self.settings.detection_threshold)
         self.verifier = _verifier(self.detector, self.engine.guide)
         self._registry = Registry(self.verifier)
+        self.people = _people(self.settings, self.detector, self.verifier.recognisers)
 
     @property
     def models(self) -> tuple[ModelCard, ...]:
@@ -167,7 +170,7 @@ class Anonymizer:
         for index, face in enumerate(self.detector.detect(picture)):
             work = FaceAtWork(canvas, index, face, (digest, index))
             if choices.get(index) == "keep":
-                work.settle(*_kept(work))
+                work.settle(*_kept(work, "Left on request."))
                 continue
             with self._failing_closed(work):
                 work.source = self.verifier.source(picture, face)
@@ -176,6 +179,10 @@ class Anonymizer:
                     continue
                 if not self.verifier.recognises(work.source):
                     self._obscure(work, "Too unclear to be recognised, so nothing could be verified.")
+                    continue
+                likenesses = self.people.leaves(work.source.embeddings, face.size) if self.people else ()
+                if self.people and likenesses:
+                    work.settle(*_kept(work, self.people.reason, likenesses))
                     continue
                 work.embedding = self._embedding(picture, work.source)
                 work.encoded = self.engine.encode(picture, face)
@@ -314,10 +321,19 @@ class Anonymizer:
         work.settle(_result(work, "obscured", reason, check), rendering)
 
 
-def _kept(work: FaceAtWork) -> tuple[FaceResult, Rendering]:
+def _people(settings: Settings, detector: YuNetDetector, recognisers: Sequence[Recogniser]) -> People | None:
+    """Those who decide who stays visible, where a folder of them was given."""
+    folder = settings.keep_people if settings.only is None else settings.only
+    if folder is None:
+        return None
+    rule: Literal["keep", "only"] = "keep" if settings.only is None else "only"
+    return People.read(rule, Path(folder), detector, recognisers, max_pixels=settings.max_pixels)
+
+
+def _kept(work: FaceAtWork, reason: str, likenesses: tuple[Likeness, ...] = ()) -> tuple[FaceResult, Rendering]:
     """The result of a face that stays, which changes nothing."""
     nothing = Rendering(slice(0, 0), slice(0, 0), work.canvas.image[:0, :0], np.zeros((0, 0), bool))
-    return FaceResult(work.face.box, work.face.score, "kept", "Left on request.", 0), nothing
+    return FaceResult(work.face.box, work.face.score, "kept", reason, 0, likenesses=likenesses), nothing
 
 
 def _hide(work: FaceAtWork, reason: str, *, failed: bool = True) -> None:

@@ -12,6 +12,7 @@ from PIL import Image
 from reverse_personalization.engines.base import Encoded, Labels
 from reverse_personalization.faces.compositing import Rendering, paste
 from reverse_personalization.faces.face import ByteArray, Face, FloatArray
+from reverse_personalization.identity.people import Likeness
 from reverse_personalization.identity.registry import Person
 from reverse_personalization.identity.verification import Similarity, Source
 from reverse_personalization.media.images import Photo
@@ -30,6 +31,7 @@ class FaceResult:
         reason: why, in a sentence.
         tries: how often it was regenerated.
         similarities: of the source to what is there now, per recogniser; empty where none could embed it.
+        likenesses: to the people of a folder, per recogniser, where they decided that the face stays visible.
     """
 
     box: tuple[float, float, float, float]
@@ -38,6 +40,7 @@ class FaceResult:
     reason: str
     tries: int
     similarities: tuple[Similarity, ...] = ()
+    likenesses: tuple[Likeness, ...] = ()
     failed: bool = False
     """Whether an error, not a judgement, ended in obscuring."""
 

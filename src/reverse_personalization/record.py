@@ -23,11 +23,12 @@ from reverse_personalization.version import DISTRIBUTION, tool_version
 if TYPE_CHECKING:
     from reverse_personalization.anonymizer import ModelCard
     from reverse_personalization.canvas import AnonymizedPhoto, FaceResult
+    from reverse_personalization.identity.people import Likeness
     from reverse_personalization.identity.verification import Similarity
     from reverse_personalization.media.credentials import Credentials
 
-SCHEMA_VERSION: Final = 2
-FILE_SETTINGS: Final = ("model", "ip_adapter", "recogniser")
+SCHEMA_VERSION: Final = 3
+FILE_SETTINGS: Final = ("model", "ip_adapter", "recogniser", "keep_people", "only")
 METHOD: Final = "reverse personalization (arXiv:2512.22984)"
 
 
@@ -114,6 +115,17 @@ class SimilarityRecord(_Value):
     """Above it, two faces are taken for the same person."""
 
 
+class LikenessRecord(_Value):
+    """How alike a recogniser finds a face that stays visible, and the people of the folder that was given."""
+
+    recogniser: str
+    """Name of the recogniser."""
+    similarity: Fraction
+    """To the photo that decided (`--keep-people`), or the highest to any photo (`--only`)."""
+    threshold: Fraction
+    """What the similarity had to be above (`--keep-people`), or must not exceed (`--only`)."""
+
+
 class FaceRecord(_Value):
     """What became of one face."""
 
@@ -124,13 +136,15 @@ class FaceRecord(_Value):
     score: Fraction
     """The detector's confidence, 0 to 1."""
     verdict: Verdict
-    """`anonymized`: replaced and verified; `obscured`: hidden; `kept`: left on request."""
+    """`anonymized`: replaced and verified; `obscured`: hidden; `kept`: left visible, as was asked."""
     reason: str
     """Why, in a sentence."""
     tries: int = Field(ge=0)
     """How often the face was regenerated."""
     similarities: tuple[SimilarityRecord, ...]
     """One per recogniser; empty where none could embed the face."""
+    likenesses: tuple[LikenessRecord, ...] = ()
+    """One per recogniser where `--keep-people` or `--only` decided that the face stays visible; else empty."""
 
 
 class SettingsRecord(Settings):
@@ -151,7 +165,7 @@ class SettingsRecord(Settings):
 class ImageRecord(_Value):
     """The record of one photo."""
 
-    schema_version: Literal[2] = SCHEMA_VERSION
+    schema_version: Literal[3] = SCHEMA_VERSION
     """Version of this format; changes when a field changes its meaning, goes or comes."""
     tool: ToolRecord
     """The program that wrote the photo."""
@@ -297,6 +311,14 @@ def model_records(models: Iterable[ModelCard]) -> tuple[ModelRecord, ...]:
     )
 
 
+def likeness_records(likenesses: Iterable[Likeness]) -> tuple[LikenessRecord, ...]:
+    """Likenesses, for a record."""
+    return tuple(
+        LikenessRecord(recogniser=one.recogniser, similarity=one.similarity, threshold=one.threshold)
+        for one in likenesses
+    )
+
+
 def read_record(path: Path) -> ImageRecord | None:
     """The record in a file, or None where there is none of this schema version."""
     try:
@@ -315,6 +337,7 @@ def _face(index: int, face: FaceResult) -> FaceRecord:
         reason=face.reason,
         tries=face.tries,
         similarities=tuple(_similarity(similarity) for similarity in face.similarities),
+        likenesses=likeness_records(face.likenesses),
     )
 
 

@@ -68,6 +68,10 @@ class Settings(BaseModel):
     """Parts of the face that stay as they are: eyes, brows, nose, mouth."""
     consistent: bool = False
     """One stranger for all photos of a person in a run (compact)."""
+    keep_people: str | None = None
+    """Folder of photos of people who stay visible; whoever is not clearly one of them is replaced."""
+    only: str | None = None
+    """Folder of photos of the only people to replace; whoever may be one of them is replaced."""
     seed: int | None = Field(None, ge=0)
     """Makes a run repeatable; without it every run draws a fresh secret."""
     max_tries: int = Field(8, ge=1, le=50)
@@ -123,6 +127,12 @@ class Settings(BaseModel):
     def _consistency_is_the_compact_engines(self) -> Self:
         if self.consistent and self.engine != "compact":
             raise ValueError("consistent: only the compact engine can; leave it away, or use --engine compact.")
+        return self
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> Self:
+        if self.keep_people is not None and self.only is not None:
+            raise ValueError("--keep-people and --only contradict each other; give one of them")
         return self
 
     @property

@@ -82,8 +82,8 @@ def test_a_bad_picture_costs_one_sentence_and_not_the_others(
     ("arguments", "code", "sentence"),
     [
         (["missing.jpg", "-o", "new.jpg"], 4, "missing.jpg: there is no such file"),
-        (["*.tiff", "-o", "new"], 4, "*.tiff: no photos there"),
-        (["empty", "-r", "-o", "new"], 4, "empty: no photos there"),
+        (["*.tiff", "-o", "new"], 4, "*.tiff: no photos or videos there"),
+        (["empty", "-r", "-o", "new"], 4, "empty: no photos or videos there"),
         (["empty", "-o", "new"], 2, "add -r"),
         (["fifo.png", "-o", "new.png"], 4, "fifo.png: is not a regular file"),
         (["broken.png", "-o", "new.png"], 4, "broken.png: there is no such file"),
@@ -162,20 +162,27 @@ def test_every_setting_has_an_option(capsys: pytest.CaptureFixture[str], revpers
         "offload": "group",
         "memory": 6.5,
         "keep": ["eyes", "mouth"],
+        "keep_people": "friends",
         "max_tries": 2,
         "fallback": "solid",
         "detection_threshold": 0.5,
         "max_pixels": 5000,
         "keep_metadata": ["camera", "gps"],
     }
-    assert set(values) | {"seed", "mark", "watermark", "compile", "consistent"} == set(Settings.model_fields)
+    # `only` contradicts `keep_people`.
+    switches = {"mark": False, "watermark": True, "compile": True, "consistent": False, "only": None}
+    assert values.keys() | switches.keys() | {"seed"} == set(Settings.model_fields)
     options: list[str] = ["--no-mark", "--watermark", "--seed", "3", "--compile"]
     for name, value in values.items():
         options += [f"--{name.replace('_', '-')}", ",".join(value) if isinstance(value, list) else str(value)]
     assert revpers("anonymize", "a.png", "-o", "new.png", *options).code == 0
     record = json.loads(Path("new.png.json").read_text("utf-8"))
-    switches = {"mark": False, "watermark": True, "compile": True, "consistent": False}
     assert record["settings"] == values | switches
+    assert revpers("anonymize", "a.png", "-o", "b.png", "--only", "friends").code == 0
+    assert json.loads(Path("b.png.json").read_text("utf-8"))["settings"]["only"] == "friends"
+    ran = revpers("anonymize", "a.png", "-o", "c.png", "--only", "friends", "--keep-people", "friends")
+    assert ran.code == 2
+    assert "contradict" in ran.err
 
 
 def test_a_record_that_cannot_be_written_takes_its_photo_along(revpers: Revpers, photos: Photos, files: Files) -> None:

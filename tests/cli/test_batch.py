@@ -206,6 +206,15 @@ def test_resume_replaces_nothing_that_is_not_of_this_photo(
     assert revpers("anonymize", "a.png", "-o", "new/", "--resume", "--force", "--max-tries", "17").code == 0
 
 
+def test_resume_redoes_all_when_somebody_leaves_the_folder_of_people(revpers: Revpers, photos: Photos) -> None:
+    photos("in/a.png", "friends/ann.png", "friends/ben.png")
+    options = ("anonymize", "in", "-r", "-o", "new", "--keep-people", "friends", "--resume", "--progress", "jsonl")
+    assert revpers(*options).code == 0
+    assert not done(revpers(*options).out)
+    Path("friends/ben.png").unlink()
+    assert done(revpers(*options).out) == {"a.png"}
+
+
 def test_resume_after_an_interruption_does_the_rest(revpers: Revpers, photos: Photos) -> None:
     photos("in/a.png", "in/b.png")
     assert revpers("anonymize", "in/a.png", "-o", "new/").code == 0

@@ -78,8 +78,8 @@ def test_usage_errors(photos: Callable[..., None], inputs: list[str], output: st
     ("name", "sentence"),
     [
         ("missing.jpg", "missing.jpg: there is no such file"),
-        ("*.tiff", r"*.tiff: no photos there"),
-        ("empty", "empty: no photos there"),
+        ("*.tiff", r"*.tiff: no photos or videos there"),
+        ("empty", "empty: no photos or videos there"),
         ("notes.txt", "notes.txt: is not named like a photo"),
     ],
 )

@@ -18,8 +18,11 @@ from reverse_personalization.identity.thresholds import threshold
 from reverse_personalization.settings import Settings
 from reverse_personalization.video.analysis import Analysis, analyze, cluster
 from reverse_personalization.video.anonymizing import anonymize_video
+from reverse_personalization.video.options import VideoOptions
 from reverse_personalization.video.reading import UnreadableVideoError, VideoReader
 from reverse_personalization.video.rendering import VideoAnonymizer
+
+SILENT = VideoOptions(sound=False)
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +118,7 @@ def test_sound_and_times_stay_and_metadata_go(clip: Path, done: tuple[Path, Any]
 def test_variable_rates_keep_their_times(tmp_path: Path, astronaut: Any) -> None:
     times = [0, 0.05, 0.2, 0.25, 0.5, 0.55]
     clip = write_clip(tmp_path / "clip.mp4", [scene(astronaut, i) for i in range(6)], times=times)
-    anonymize_video(clip, tmp_path / "out.mp4", Settings(seed=1), sound=False)
+    anonymize_video(clip, tmp_path / "out.mp4", Settings(seed=1), options=SILENT)
     np.testing.assert_allclose([frame.seconds for frame in frames(tmp_path / "out.mp4")], times, atol=2e-3)
 
 
@@ -126,7 +129,7 @@ def test_what_a_reviewer_decides_is_done(clip: Path, found: Analysis, tmp_path: 
         edited["tracks"][0]["action"] = action
         (tmp_path / "found.json").write_text(json.dumps(edited))
         analysis = Analysis.load(tmp_path / "found.json")
-        record = anonymize_video(clip, tmp_path / f"{action}.mp4", Settings(), analysis=analysis, sound=False)
+        record = anonymize_video(clip, tmp_path / f"{action}.mp4", Settings(), analysis=analysis, options=SILENT)
         assert record.tracks[0].frames == {verdict: FRAMES}
         assert record.tracks[0].verdict == verdict
     edited["tracks"][0]["action"] = "vanish"
@@ -142,7 +145,7 @@ def test_a_crash_leaves_the_face_obscured(
         raise ValueError("no such frame")
 
     monkeypatch.setattr(VideoAnonymizer, "_replaced", crash)
-    record = anonymize_video(clip, tmp_path / "out.mp4", Settings(), analysis=found, sound=False)
+    record = anonymize_video(clip, tmp_path / "out.mp4", Settings(), analysis=found, options=SILENT)
     assert record.tracks[0].frames == {"obscured": FRAMES}
 
 
@@ -200,7 +203,7 @@ def test_the_commands(clip: Path, tmp_path: Path, capsys: Any) -> None:
         assert not container.streams.audio
     assert json.loads((tmp_path / "out.mp4.json").read_text())["frames"] == FRAMES
     assert main(["video", "render", str(clip), "--analysis", str(found), "-o", str(out)]) == 5
-    assert main(["video", "render", str(clip), "--analysis", str(found), "-o", str(clip), "--force"]) == 5
+    assert main(["video", "render", str(clip), "--analysis", str(found), "-o", str(clip), "--force"]) == 2
 
 
 def test_wrong_uses_are_refused(clip: Path, found: Analysis, tmp_path: Path) -> None:
@@ -208,7 +211,10 @@ def test_wrong_uses_are_refused(clip: Path, found: Analysis, tmp_path: Path) -> 
         VideoAnonymizer(Settings(engine="sdxl"))
     with pytest.raises(OutputError):
         anonymize_video(clip, Path("/proc/out.mp4"), Settings(), analysis=found)
-    assert main(["anonymize", str(clip), "a.jpg", "-o", str(tmp_path)]) == 2
+    assert main(["anonymize", str(clip), "-o", str(tmp_path / "out.jpg")]) == 5
+    assert main(["anonymize", str(clip), "-o", str(tmp_path / "out.mp4"), "--start", "soon"]) == 2
+    assert main(["anonymize", str(clip), "-o", str(tmp_path / "out.mp4"), "--start", "2", "--end", "1"]) == 2
+    assert main(["anonymize", str(clip), "-o", str(tmp_path / "out.mp4"), "--codec", "h264", "--crf", "60"]) == 2
 
 
 def test_tracks_that_look_alike_are_one_person() -> None:

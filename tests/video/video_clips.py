@@ -14,6 +14,7 @@ SIZE = (360, 480)
 FRAMES, RATE = 40, 20
 # In these frames something passes in front of the face.
 HIDDEN = range(18, 22)
+CROWD_FRAMES = 16
 
 
 def scene(portrait: Any, i: int, frames: int = FRAMES) -> Any:
@@ -30,6 +31,20 @@ def scene(portrait: Any, i: int, frames: int = FRAMES) -> Any:
     if i in HIDDEN:
         backdrop[:, 180:300] = (60, 40, 30)
     return backdrop
+
+
+def beside(left: Any, right: Any, i: int) -> Any:
+    """Two portraits, uint8 360 x 480 x 3, that drift apart."""
+    picture = np.full((*SIZE, 3), 110, np.uint8)
+    for portrait, centre in ((left, 120 - i), (right, 350 + i)):
+        x, y, w, h = portrait.face.box
+        scale = 110 / h
+        matrix = np.array([[scale, 0, centre - scale * (x + w / 2)], [0, scale, 180 - scale * (y + h / 2)]])
+        shown = cv2.warpAffine(portrait.image_rgb, matrix, SIZE[::-1])
+        mask = cv2.warpAffine(np.ones(portrait.image_rgb.shape[:2], np.uint8), matrix, SIZE[::-1]) > 0
+        half = slice(0, 240) if portrait is left else slice(240, 480)
+        picture[:, half][mask[:, half]] = shown[:, half][mask[:, half]]
+    return picture
 
 
 def write_clip(path: Path, pictures: Any, *, times: Any = None, sound: bool = False) -> Path:

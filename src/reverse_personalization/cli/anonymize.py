@@ -7,15 +7,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar
 
 import typer
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from reverse_personalization.cli.fetching import fetch_weights
 from reverse_personalization.cli.signing import CERTIFICATE_HELP, KEY_HELP, credentials_of
 from reverse_personalization.errors import OutputError, UsageError
-from reverse_personalization.media.formats import is_video
 from reverse_personalization.settings import (
     Device,
     DType,
@@ -27,6 +26,7 @@ from reverse_personalization.settings import (
     Quality,
     Settings,
 )
+from reverse_personalization.video.options import Codec, VideoOptions, seconds_of
 
 if TYPE_CHECKING:
     from reverse_personalization.cli.batch import PhotoAnonymizer
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from reverse_personalization.cli.sheet import SheetCollector
 
 ProgressKind = Literal["auto", "jsonl", "none"]
+M = TypeVar("M", bound=BaseModel)
 
 _FILES: Final = "Files"
 _METHOD: Final = "How faces change"
@@ -64,7 +65,7 @@ def _setting(name: str, *, panel: str, default: str | bool = True) -> Any:
 @app.command()
 def anonymize(  # noqa: PLR0913, PLR0917
     inputs: Annotated[
-        list[str], typer.Argument(metavar="INPUT", help="Photos, folders (with -r), globs in quotes; or videos.")
+        list[str], typer.Argument(metavar="INPUT", help="Photos and videos, folders (with -r), globs in quotes.")
     ],
     output: Annotated[
         str, _option("--output", "-o", panel=_FILES, text="A file for one photo or video, else a folder.")
@@ -131,11 +132,22 @@ def anonymize(  # noqa: PLR0913, PLR0917
     attribute_strength: Annotated[float | None, _setting("attribute_strength", panel=_METHOD, default=_ENGINES)] = None,
     keep: Annotated[str, _option("--keep", panel=_METHOD, text=_KEEP)] = "",
     consistent: Annotated[bool, _setting("consistent", panel=_METHOD)] = _DEFAULTS.consistent,
+    keep_people: Annotated[str | None, _setting("keep_people", panel=_SAFETY)] = None,
+    only: Annotated[str | None, _setting("only", panel=_SAFETY)] = None,
     seed: Annotated[int | None, _setting("seed", panel=_METHOD)] = None,
     audio: Annotated[bool, _option("--audio/--no-audio", panel=_VIDEO, text="Copy sound and subtitles.")] = True,
+    start: Annotated[str, _option("--start", panel=_VIDEO, text="Where to begin, in seconds or h:mm:ss.")] = "0",
+    end: Annotated[str | None, _option("--end", panel=_VIDEO, text="Where to end, likewise.")] = None,
+    codec: Annotated[
+        Codec | None, _option("--codec", panel=_VIDEO, text="Of the pictures; h264 by default, vp9 for .webm.")
+    ] = None,
     crf: Annotated[
-        int, typer.Option(min=0, max=51, help="The encoder's quality; lower is better.", rich_help_panel=_VIDEO)
-    ] = 18,
+        int | None,
+        _option("--crf", panel=_VIDEO, text="Rate factor; lower is better; the codec's by default."),
+    ] = None,
+    hardware: Annotated[
+        bool, _option("--hardware", panel=_VIDEO, text="Encode on a graphics card where one can.")
+    ] = False,
     allow_non_anonymizing: Annotated[
         bool,
         _option("--allow-non-anonymizing", panel=_METHOD, text="Accept a guidance that does not push away."),
@@ -156,7 +168,7 @@ def anonymize(  # noqa: PLR0913, PLR0917
     compile: Annotated[bool, _setting("compile", panel=_DIFFUSION)] = _DEFAULTS.compile,  # noqa: A002
     memory: Annotated[float | None, _setting("memory", panel=_DIFFUSION)] = None,
 ) -> int:
-    """Replace every face in photos by a believable stranger's, and verify that it is not recognised.
+    """Replace every face in photos and videos by a believable stranger's, and verify that it is not recognised.
 
     A face that cannot be replaced and verified is obscured. A photo in which no face is found is not written.
     Beside each output lies its record, OUTPUT.json, which says what was done.
@@ -178,6 +190,8 @@ def anonymize(  # noqa: PLR0913, PLR0917
         identity_strength=identity_strength,
         attribute_strength=attribute_strength,
         keep=_names(keep),
+        keep_people=keep_people,
+        only=only,
         seed=seed,
         max_tries=max_tries,
         fallback=fallback,
@@ -198,51 +212,58 @@ def anonymize(  # noqa: PLR0913, PLR0917
     )
     _check_direction(settings, allowed=allow_non_anonymizing)
     credentials = credentials_of(c2pa_cert, c2pa_key, mark=mark)
-    if clips := _videos(inputs):
-        if watermark:
-            raise UsageError("--watermark: is for photos; leave it out with videos.")
-        from reverse_personalization.cli.video import anonymize_videos
-
-        return anonymize_videos(
-            clips,
-            Path(output),
-            settings,
-            audio=audio,
-            crf=crf,
-            force=force,
-            allow_no_faces=allow_no_faces,
-            quiet=progress != "auto",
-            credentials=credentials,
-        )
     if workers > 1 and consistent:
         raise UsageError("--consistent: a single process must know everybody; leave out --workers.")
     if workers > 1 and contact_sheet is not None:
         raise UsageError("--contact-sheet: is made by a single process; leave out --workers.")
     plan = make_plan(inputs, output, recursive=recursive, contact_sheet=contact_sheet)
-    policy = Policy(force=force, resume=resume, allow_no_faces=allow_no_faces, dry_run=dry_run, credentials=credentials)
+    if watermark and any(job.is_video for job in plan.jobs):
+        raise UsageError("--watermark: is for photos; leave it out with videos.")
+    if credentials is not None:
+        from reverse_personalization.media.credentials import media_type
+
+        for job in plan.jobs:
+            if job.is_video:  # photos say so one by one
+                media_type(job.output)
+    video = video_options(start=start, end=end, codec=codec, crf=crf, hardware=hardware, sound=audio)
+    policy = Policy(
+        force=force,
+        resume=resume,
+        allow_no_faces=allow_no_faces,
+        dry_run=dry_run,
+        credentials=credentials,
+        video=video,
+    )
     sheet = None if dry_run else _sheet(contact_sheet, force=force)
     with _watchers(progress, dry_run=dry_run) as watchers:
         batch = Batch(settings, lambda: _load(settings), policy, watchers, sheet, workers)
         return batch.run(plan).exit_code
 
 
-def _videos(inputs: list[str]) -> list[Path]:
-    """The inputs, where they are videos.
+def video_options(*, start: str, end: str | None, **options: Any) -> VideoOptions:
+    """Part and encoding of videos, as options of a command.
 
     Raises:
-        UsageError: some are and some are not.
+        UsageError: one is out of range, or they contradict each other.
     """
-    clips = [Path(name) for name in inputs if is_video(Path(name))]
-    if clips and len(clips) < len(inputs):
-        raise UsageError("Photos and videos together: give them in two runs.")
-    return clips
+    try:
+        begin, stop = seconds_of(start), None if end is None else seconds_of(end)
+    except ValueError:
+        raise UsageError(f"--start {start}, --end {end}: give seconds, or a time such as 1:02:30.5.") from None
+    return _checked(VideoOptions, start=begin, end=stop, **options)
 
 
 def _settings(**options: Any) -> Settings:
+    return _checked(Settings, **options)
+
+
+def _checked(kind: type[M], **options: Any) -> M:
     try:
-        return Settings(**options)
+        return kind(**options)
     except ValidationError as error:
         first = error.errors()[0]
+        if not first["loc"]:
+            raise UsageError(f"{first['msg'].removeprefix('Value error, ')}.") from None
         option = str(first["loc"][0]).replace("_", "-")
         reason = first["msg"].removeprefix("Input ").removeprefix("Value error, ")
         raise UsageError(f"--{option} {first['input']}: {reason}.") from None

@@ -6,17 +6,18 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from reverse_personalization.cli.clips import do_clip
 from reverse_personalization.cli.failures import Failure, failure_of, printable
 from reverse_personalization.cli.interrupts import Interrupted, interruptible
-from reverse_personalization.cli.outcomes import Event, Outcome, Started, Status, Summary, Watcher
+from reverse_personalization.cli.outcomes import Advanced, Event, Outcome, Started, Status, Summary, Watcher
 from reverse_personalization.cli.planning import Job, Plan
 from reverse_personalization.errors import EngineError, NoFaceError, OutputError
 from reverse_personalization.media.atomic import write_atomically
+from reverse_personalization.media.restoring import restoring
 from reverse_personalization.record import (
     ImageRecord,
     SettingsRecord,
@@ -26,12 +27,14 @@ from reverse_personalization.record import (
     save_photo,
 )
 from reverse_personalization.settings import Settings
+from reverse_personalization.video.options import VideoOptions
 
 if TYPE_CHECKING:
     from reverse_personalization.anonymizer import ModelCard
     from reverse_personalization.canvas import AnonymizedPhoto, FaceResult
     from reverse_personalization.cli.sheet import SheetCollector
     from reverse_personalization.media.credentials import Credentials
+    from reverse_personalization.video.record import VideoRecord
 
 NO_FACES_NOTE = "No face was found."
 
@@ -59,6 +62,7 @@ class Policy:
         allow_no_faces: write photos in which no face was found.
         dry_run: only say what would be done.
         credentials: what signs that AI was used, if anything.
+        video: part and encoding of videos.
     """
 
     force: bool = False
@@ -66,6 +70,7 @@ class Policy:
     allow_no_faces: bool = False
     dry_run: bool = False
     credentials: Credentials | None = None
+    video: VideoOptions = field(default_factory=VideoOptions)
 
 
 @dataclass(frozen=True)
@@ -139,7 +144,10 @@ class Batch:
                 yield settled
                 continue
             anonymizer = anonymizer or self.load()
-            yield attempt(job, anonymizer, self.settings, self.policy, self.sheet)
+            yield attempt(job, anonymizer, self.settings, self.policy, self.sheet, self._advance(job))
+
+    def _advance(self, job: Job) -> Callable[[str, int, int], None]:
+        return lambda what, done, total: self._tell(Advanced(job.source, what, done, total))
 
     def _shared(self, plan: Plan) -> Iterator[Outcome]:
         """As above, by several processes."""
@@ -173,10 +181,13 @@ def attempt(
     settings: Settings,
     policy: Policy,
     sheet: SheetCollector | None = None,
+    told: Callable[[str, int, int], None] | None = None,
 ) -> Outcome:
-    """Do one photo; whatever goes wrong stays with it."""
+    """Do one photo or video; whatever goes wrong stays with it."""
     start = time.perf_counter()
     try:
+        if job.is_video:
+            return do_clip(job, anonymizer, settings, policy, told)
         result = anonymizer.anonymize(job.source)
         if not result.faces and not policy.allow_no_faces:
             raise NoFaceError(
@@ -208,9 +219,9 @@ def is_to_do(job: Job, *, policy: Policy, settings: Settings) -> bool:
     existing = [path for path in (job.output, job.record) if os.path.lexists(path)]
     if not existing:
         return True
-    record = read_record(job.record) if policy.resume else None
-    if record is not None and _is_record_of(job, record):
-        return not _is_up_to_date(job, record, settings, policy.credentials)
+    record = _record_of(job) if policy.resume else None
+    if record is not None:
+        return not _is_up_to_date(job, record, settings, policy)
     if policy.force:
         return True
     advice = "has no record that shows it was made from this photo" if policy.resume else "exists already"
@@ -224,10 +235,9 @@ def _save(
     models: Iterable[ModelCard],
     credentials: Credentials | None,
 ) -> ImageRecord:
-    """Write the photo, then its record. If the record cannot be written, the photo goes again."""
+    """Write the photo, then its record. If one cannot be written, what was there before is there again."""
     _make_folder_of(job.output)
-    before = _file_number(job.output)
-    try:
+    with restoring(job.output, job.record):
         record = save_photo(
             result,
             job.output,
@@ -239,12 +249,6 @@ def _save(
             credentials=credentials,
         )
         write_atomically(job.record, record.to_json())
-    except BaseException:
-        if _file_number(job.output) != before:
-            for path in (job.output, job.record):
-                with suppress(OSError):
-                    path.resolve().unlink(missing_ok=True)
-        raise
     return record
 
 
@@ -256,32 +260,45 @@ def _make_folder_of(output: Path) -> None:
         raise OutputError(f"{output}: its folder cannot be made ({reason}); give another -o.") from error
 
 
-def _is_record_of(job: Job, record: ImageRecord) -> bool:
+def _record_of(job: Job) -> ImageRecord | VideoRecord | None:
+    """The record that is there, if it is one of this source and output."""
+    if job.is_video:
+        from reverse_personalization.video.record import read_video_record
+
+        record: ImageRecord | VideoRecord | None = read_video_record(job.record)
+    else:
+        record = read_record(job.record)
+    if record is None:
+        return None
     names = record.source.file, record.output.file
-    return names == (printable(job.source.name), printable(job.output.name))
+    return record if names == (printable(job.source.name), printable(job.output.name)) else None
 
 
-def _is_up_to_date(job: Job, record: ImageRecord, settings: Settings, credentials: Credentials | None) -> bool:
+def _is_up_to_date(job: Job, record: ImageRecord | VideoRecord, settings: Settings, policy: Policy) -> bool:
     """Whether the output is the one of the record, made with these settings from the source as it is now."""
     same_settings = record.settings == SettingsRecord.of(settings)
     if not same_settings or record.repeatable != (settings.seed is not None):
         return False
-    if record.output.credentials != (record.output.marked and credentials is not None):
+    if record.output.credentials != (record.output.marked and policy.credentials is not None):
+        return False
+    if not isinstance(record, ImageRecord) and record.options != policy.video:
         return False
     try:
         source = job.source.stat()
         # The change time too: a copy or a renamed file can bring along an old modification time.
         changed = max(source.st_mtime_ns, source.st_ctime_ns)
+        changed = max(
+            changed, *(newest_change(Path(name)) for name in (settings.keep_people, settings.only) if name), 0
+        )
         return changed < job.record.stat().st_mtime_ns and file_sha256(job.output) == record.output.sha256
     except OSError:
         return False
 
 
-def _file_number(path: Path) -> int | None:
-    try:
-        return path.stat().st_ino
-    except OSError:
-        return None
+def newest_change(folder: Path) -> int:
+    """When anything in a folder changed last, in nanoseconds; a photo that came or went changes its folder."""
+    times = (path.stat() for path in (folder, *folder.rglob("*")))
+    return max(max(stat.st_mtime_ns, stat.st_ctime_ns) for stat in times)
 
 
 def _about_faces(record: ImageRecord) -> Iterator[str]:

@@ -35,6 +35,23 @@ class Started:
 
 
 @dataclass(frozen=True)
+class Advanced:
+    """A video comes along.
+
+    Attributes:
+        source: the video.
+        what: is being done.
+        done: frames.
+        total: frames.
+    """
+
+    source: Path
+    what: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What became of one input.
 
@@ -97,6 +114,6 @@ class Summary:
         return most_serious(outcome.failure.exit_code for outcome in self.outcomes if outcome.failure)
 
 
-Event = Started | Job | Outcome | Summary
+Event = Started | Job | Advanced | Outcome | Summary
 """What a run tells: that it starts, that a photo is next, what became of it, what became of all."""
 Watcher = Callable[[Event], None]

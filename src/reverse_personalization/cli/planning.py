@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from glob import has_magic
 from pathlib import Path, PurePath
 
-from reverse_personalization.errors import InputError, UsageError
+from reverse_personalization.errors import InputError, OutputError, UsageError
 from reverse_personalization.media.formats import (
     READABLE_SUFFIXES,
+    VIDEO_SUFFIXES,
     is_supported,
+    is_video,
     output_format,
     output_suffix,
 )
@@ -20,15 +22,20 @@ from reverse_personalization.record import record_path
 
 @dataclass(frozen=True)
 class Job:
-    """One photo to do.
+    """One photo or video to do.
 
     Attributes:
-        source: the photo.
+        source: the photo or video.
         output: where the result goes.
     """
 
     source: Path
     output: Path
+
+    @property
+    def is_video(self) -> bool:
+        """Whether it is a video, by its name."""
+        return is_video(self.source)
 
     @property
     def record(self) -> Path:
@@ -60,7 +67,7 @@ class Plan:
 def make_plan(
     inputs: Sequence[str], output: str, *, recursive: bool = False, contact_sheet: Path | None = None
 ) -> Plan:
-    """Find the photos and decide where their results go.
+    """Find the photos and videos and decide where their results go.
 
     A single file goes to `output` if that is no folder; everything else goes to the folder `output`, files
     by their name, the contents of folders and globs by their place below the folder or below the part of
@@ -84,7 +91,7 @@ def make_plan(
         except InputError as error:
             search.problems.append(Problem(name, error))
     if _is_file_target(inputs, output):
-        output_format(Path(output))
+        _check_kind(search, Path(output))
         jobs = tuple(Job(found.source, Path(output)) for found in search.found)
     else:
         _check_folder(output)
@@ -125,14 +132,15 @@ class _Search:
 
     def _expect(self, name: str, found: list[_Found]) -> None:
         if not found:
-            raise InputError(f"{name}: no photos there (looked for {', '.join(READABLE_SUFFIXES)}).")
+            known = ", ".join((*READABLE_SUFFIXES, *VIDEO_SUFFIXES))
+            raise InputError(f"{name}: no photos or videos there (looked for {known}).")
         self.found += found
 
     def _below(self, folder: Path, root: Path) -> Iterator[_Found]:
         for parent, folders, files in os.walk(folder, onerror=self._unreadable):
             folders[:] = sorted(name for name in folders if self._is_wanted(Path(parent, name)))
             for path in (Path(parent, name) for name in sorted(files)):
-                if is_supported(path) and self._is_wanted(path):
+                if is_medium(path) and self._is_wanted(path):
                     yield _Found(path, path.relative_to(root))
 
     def _matching(self, pattern: Path) -> Iterator[_Found]:
@@ -145,7 +153,7 @@ class _Search:
                 continue
             if os.path.isdir(path):
                 yield from self._below(path, root) if self.recursive else ()
-            elif is_supported(path):
+            elif is_medium(path):
                 yield _Found(path, place)
 
     def _is_wanted(self, path: Path) -> bool:
@@ -163,18 +171,34 @@ def _is_file_target(inputs: Sequence[str], output: str) -> bool:
     return not is_glob and (bool(Path(output).suffix) or os.path.exists(output))
 
 
+def is_medium(path: Path) -> bool:
+    """Whether `path` is named like a photo or a video."""
+    return is_supported(path) or is_video(path)
+
+
+def _check_kind(search: _Search, output: Path) -> None:
+    """A video becomes a video, a photo a photo."""
+    if not any(is_video(found.source) for found in search.found):
+        output_format(output)
+    elif not is_video(output):
+        known = ", ".join(VIDEO_SUFFIXES)
+        raise OutputError(f"{output}: a video cannot be written there; end the name in one of {known}.")
+
+
 def _check_folder(output: str) -> None:
     exists = os.path.lexists(output)
-    is_named_like_photo = is_supported(Path(output)) and not output.endswith(os.sep)
+    is_named_like_photo = is_medium(Path(output)) and not output.endswith(os.sep)
     if os.path.isdir(output) or not (exists or is_named_like_photo):
         return
-    what = "is a file" if exists else "is named like a photo"
+    what = "is a file" if exists else f"is named like a {'video' if is_video(Path(output)) else 'photo'}"
     raise UsageError(f"{output}: {what}, but there can be several photos; give -o a folder.")
 
 
 def _jobs_in_folder(search: _Search, folder: Path) -> Iterator[Job]:
     for found in search.found:
-        if is_supported(found.source):
+        if is_video(found.source):
+            yield Job(found.source, folder / found.place)
+        elif is_supported(found.source):
             yield Job(found.source, folder / found.place.with_suffix(output_suffix(found.place.suffix)))
         else:
             sentence = f"{found.source}: is not named like a photo; give -o a file name that ends in .jpg or .png."

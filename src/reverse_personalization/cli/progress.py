@@ -6,11 +6,13 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from reverse_personalization.cli.failures import printable
-from reverse_personalization.cli.outcomes import Event, Outcome, Started, Status, Summary
+from reverse_personalization.cli.outcomes import Advanced, Event, Outcome, Started, Status, Summary
 from reverse_personalization.cli.planning import Job
+from reverse_personalization.media.formats import is_video
 from reverse_personalization.record import Verdict
 
 if TYPE_CHECKING:
@@ -55,7 +57,8 @@ def summary_lines(summary: Summary) -> Iterator[str]:
     counts = [f"{n} {word}" for status, word in _STATUS_WORDS.items() if (n := summary.count(status))]
     if summary.signal is not None:
         counts.append(f"{summary.not_reached} not done because of an interruption")
-    photos = "1 photo" if summary.photos == 1 else f"{summary.photos} photos"
+    noun = "file" if any(is_video(Path(outcome.source)) for outcome in summary.outcomes) else "photo"
+    photos = f"1 {noun}" if summary.photos == 1 else f"{summary.photos} {noun}s"
     faces = ", ".join(f"{summary.faces[verdict]} {verdict}" for verdict in Verdict)
     about_faces = f" Faces: {faces}." if summary.count(Status.DONE) else ""
     yield f"{photos}: {', '.join(counts)}.{about_faces} {summary.seconds:.1f} s."
@@ -81,7 +84,9 @@ class JsonLines:
     stream: TextIO
 
     def __call__(self, event: Event) -> None:
-        """Take an event."""
+        """Take an event. Of a video's frames every hundredth part is told."""
+        if isinstance(event, Advanced) and event.done % max(1, event.total // 100) and event.done != event.total:
+            return
         print(json.dumps(event_object(event)), file=self.stream, flush=True)
 
 
@@ -92,6 +97,8 @@ def event_object(event: Event) -> dict[str, Any]:
             return {"event": "start", "schema_version": EVENT_SCHEMA_VERSION, "photos": photos}
         case Job(source, output):
             return {"event": "file_start", "input": str(source), "output": str(output)}
+        case Advanced(source, what, done, total):
+            return {"event": "file_progress", "input": str(source), "what": what, "done": done, "total": total}
         case Outcome():
             return _outcome_object(event)
         case Summary():
@@ -136,6 +143,7 @@ class Bar:
 
     progress: Progress
     faces: int = 0
+    _frames: str = ""
 
     def __call__(self, event: Event) -> None:
         """Take an event."""
@@ -144,11 +152,27 @@ class Bar:
                 self.progress.add_task("", total=photos, file="", faces=self._faces())
             case Job(source):
                 self.progress.update(self.progress.task_ids[0], file=printable(source.name))
+            case Advanced(source, what, done, total):
+                self._advance(f"{printable(source.name)}: {what}", done, total)
             case Outcome(faces=faces):
+                self._forget_frames()
                 self.faces += sum(faces.values())
                 self.progress.update(self.progress.task_ids[0], advance=1, faces=self._faces())
             case Summary():
                 self.progress.stop()
+
+    def _advance(self, what: str, done: int, total: int) -> None:
+        """A second line, for the frames of a video; each step of the work begins its time anew."""
+        if self._frames != what:
+            self._forget_frames()
+            self._frames = what
+            self.progress.add_task("", total=total, file=what, faces="frames")
+        self.progress.update(self.progress.task_ids[-1], completed=done, total=total)
+
+    def _forget_frames(self) -> None:
+        if self._frames:
+            self.progress.remove_task(self.progress.task_ids[-1])
+            self._frames = ""
 
     def _faces(self) -> str:
         return "1 face" if self.faces == 1 else f"{self.faces} faces"

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from reverse_personalization.cli.anonymize import video_options
+from reverse_personalization.cli.batch import Policy, is_to_do
+from reverse_personalization.cli.clips import about_tracks
 from reverse_personalization.cli.fetching import fetch_weights
+from reverse_personalization.cli.planning import make_plan
 from reverse_personalization.cli.progress import steps
 from reverse_personalization.errors import OutputError, UsageError
-from reverse_personalization.media.formats import is_video
+from reverse_personalization.record import Verdict
 from reverse_personalization.settings import Settings
-
-if TYPE_CHECKING:
-    from reverse_personalization.media.credentials import Credentials
-    from reverse_personalization.video.record import VideoRecord
+from reverse_personalization.video.options import Codec
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Find the faces of a video, review them, render it.")
 Clip = Annotated[Path, typer.Argument(metavar="VIDEO", help="The video.")]
@@ -33,6 +34,8 @@ def analyze(
     page: Annotated[
         Path | None, typer.Option(help="An HTML page of the faces found. Holds original faces: never publish it.")
     ] = None,
+    start: Annotated[str, typer.Option(help="Where to begin, in seconds or h:mm:ss.")] = "0",
+    end: Annotated[str | None, typer.Option(help="Where to end, likewise.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
 ) -> None:
     """Find and follow every face, and write who is where, to be reviewed."""
@@ -42,9 +45,10 @@ def analyze(
     for path in (output, page):
         if path is not None and path.exists() and not force:
             raise OutputError(f"{path}: exists already; add --force to replace it, or give another name.")
+    part = video_options(start=start, end=end)
     fetch_weights()
     with steps() as progress:
-        found = find(clip, progress=progress)
+        found = find(clip, start=part.start, end=part.end, progress=progress)
     found.save(output)
     if page is not None:
         write_review(clip, found, page)
@@ -55,88 +59,40 @@ def analyze(
 
 
 @app.command()
-def render(
+def render(  # noqa: PLR0913, PLR0917
     clip: Clip,
     analysis: Annotated[Path, typer.Option(help="What `revpers video analyze` wrote.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The video to write.")],
     seed: Annotated[int | None, typer.Option(min=0, help="Makes a run repeatable.")] = None,
     attributes: Annotated[str | None, typer.Option(help="What the strangers should be.")] = None,
+    keep_people: Annotated[str | None, typer.Option(help="Folder of photos of people who stay visible.")] = None,
+    only: Annotated[str | None, typer.Option(help="Folder of photos of the only people to replace.")] = None,
     audio: Annotated[bool, typer.Option("--audio/--no-audio", help="Copy sound and subtitles.")] = True,
-    crf: Annotated[int, typer.Option(min=0, max=51, help="The encoder's quality; lower is better.")] = 18,
+    codec: Annotated[Codec | None, typer.Option(help="Of the pictures; h264 by default, vp9 for .webm.")] = None,
+    crf: Annotated[int | None, typer.Option(help="Constant rate factor; lower is better.")] = None,
+    hardware: Annotated[bool, typer.Option("--hardware", help="Encode on a graphics card where one can.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace an output that exists.")] = False,
 ) -> None:
-    """Render a video as its analysis says."""
+    """Render a video as its analysis says. Faces to be replaced may still stay visible by recognition."""
     from reverse_personalization.video.analysis import Analysis
-    from reverse_personalization.video.anonymizing import anonymize_video, check_output
+    from reverse_personalization.video.anonymizing import anonymize_video
 
-    check_output([clip], [output], force=force)
+    job = make_plan([str(clip)], str(output)).jobs[0]
+    is_to_do(job, policy=Policy(force=force), settings=Settings())
+    options = video_options(start="0", end=None, codec=codec, crf=crf, hardware=hardware, sound=audio)
+    if keep_people is not None and only is not None:
+        raise UsageError("--keep-people and --only contradict each other; give one of them.")
+    settings = Settings(seed=seed, attributes=attributes, keep_people=keep_people, only=only)
     found = Analysis.load(analysis)
     fetch_weights()
-    settings = Settings(seed=seed, attributes=attributes)
     with steps() as progress:
         record = anonymize_video(
-            clip, output, settings, analysis=found, sound=audio, crf=crf, allow_no_faces=True, progress=progress
+            clip, job.output, settings, analysis=found, options=options, allow_no_faces=True, progress=progress
         )
-    tell(record, output)
-
-
-def anonymize_videos(  # noqa: PLR0913
-    clips: list[Path],
-    output: Path,
-    settings: Settings,
-    *,
-    audio: bool,
-    crf: int,
-    force: bool,
-    allow_no_faces: bool,
-    quiet: bool,
-    credentials: Credentials | None = None,
-) -> int:
-    """Do what `revpers anonymize` was asked to with videos; the most serious exit code."""
-    from reverse_personalization.cli.failures import failure_of, most_serious
-    from reverse_personalization.media.credentials import media_type
-    from reverse_personalization.video.anonymizing import anonymize_video, check_output
-
-    single = len(clips) == 1 and is_video(output)
-    outputs = [output] if single else [output / clip.name for clip in clips]
-    if len({path.resolve() for path in outputs}) < len(outputs):
-        raise UsageError(f"{output}: two videos of one name would go there; rename one.")
-    check_output(clips, outputs, force=force)
-    if credentials is not None:
-        for path in outputs:
-            media_type(path)
-    fetch_weights()
-    codes = [0]
-    for clip, target in zip(clips, outputs, strict=True):
-        try:
-            with steps(quiet=quiet) as progress:
-                record = anonymize_video(
-                    clip,
-                    target,
-                    settings,
-                    sound=audio,
-                    crf=crf,
-                    allow_no_faces=allow_no_faces,
-                    progress=progress,
-                    credentials=credentials,
-                )
-            tell(record, target)
-        except Exception as error:  # the other videos are still to be done
-            failure = failure_of(error, clip)
-            typer.echo(f"error: {failure.sentence}", err=True)
-            codes.append(failure.exit_code)
-    return most_serious(codes)
-
-
-def tell(record: VideoRecord, output: Path) -> None:
-    """Say what was done, and where to look."""
-    total = {what: sum(t.frames.get(what, 0) for t in record.tracks) for what in ("anonymized", "obscured", "kept")}
-    counts = ", ".join(f"{count} {what}" for what, count in total.items() if count)
+    total = {verdict: sum(track.frames.get(verdict, 0) for track in record.tracks) for verdict in Verdict}
+    counts = ", ".join(f"{count} {verdict}" for verdict, count in total.items() if count)
     typer.echo(
         f"{output}: {record.frames} frames, {len(record.tracks)} tracks; faces in frames: {counts or 'none'}.", err=True
     )
-    for track in record.tracks:
-        if track.reason:
-            typer.echo(f"warning: person {track.person} (track {track.track}) is obscured: {track.reason}", err=True)
-    if record.doubtful:
-        typer.echo(f"warning: {len(record.doubtful)} spans in which a face was hardly seen; see the record.", err=True)
+    for warning in about_tracks(record):
+        typer.echo(f"warning: {warning}", err=True)

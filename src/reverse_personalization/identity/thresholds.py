@@ -1,6 +1,7 @@
 """Above which similarity a recogniser calls two faces the same person, and where that number comes from.
 
-`thresholds.json` is written by `revpers bench calibrate`, which fits it on pairs of different people.
+`thresholds.json` is written by `revpers bench calibrate`, which fits it on pairs of different people;
+`strict_thresholds.json` likewise, at a hundredth of the false-match rate, for faces that stay visible.
 """
 
 from __future__ import annotations
@@ -36,18 +37,22 @@ _Thresholds = TypeAdapter(tuple[Threshold, ...])
 
 
 @cache
-def _fitted() -> dict[str, Threshold]:
-    text = (files("reverse_personalization.identity") / "thresholds.json").read_text("utf-8")
+def _fitted(file: str) -> dict[str, Threshold]:
+    text = (files("reverse_personalization.identity") / file).read_text("utf-8")
     return {threshold.recogniser: threshold for threshold in _Thresholds.validate_json(text)}
 
 
-def threshold(recogniser: str) -> Threshold:
+def threshold(recogniser: str, *, strict: bool = False) -> Threshold:
     """The fitted threshold of a recogniser, by its name.
+
+    Args:
+        recogniser: its name.
+        strict: the one above which a face may stay visible, of a hundredth of the false-match rate.
 
     Raises:
         KeyError: none was fitted.
     """
-    return _fitted()[recogniser]
+    return _fitted("strict_thresholds.json" if strict else "thresholds.json")[recogniser]
 
 
 def dump(thresholds: tuple[Threshold, ...], path: Path) -> None:

@@ -88,6 +88,11 @@ class Verifier:
             for recogniser, role in recognisers
         }
 
+    @property
+    def recognisers(self) -> tuple[Recogniser, ...]:
+        """All of them, the quickest first."""
+        return tuple(recogniser for recogniser, _ in self._recognisers)
+
     def source(self, image_rgb: ByteArray, face: Face) -> Source:
         """Embed a face before anything is done to it."""
         mirror_rgb, mirrored = _mirror(image_rgb, face)
@@ -141,6 +146,14 @@ class Verifier:
             recogniser.similarity(recogniser.embed(image_rgb, face), embeddings[recogniser.name]).item()
             > self._thresholds[recogniser.name]
             for recogniser, _ in asked
+        )
+
+    def all_match(self, image_rgb: ByteArray, face: Face, embeddings: dict[str, FloatArray]) -> bool:
+        """Whether every recogniser takes a face for somebody whose embeddings, by recogniser, are given."""
+        return all(
+            recogniser.similarity(recogniser.embed(image_rgb, face), embeddings[recogniser.name]).item()
+            > self._thresholds[recogniser.name]
+            for recogniser, _ in self._recognisers
         )
 
     def _compare(

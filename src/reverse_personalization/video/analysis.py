@@ -64,6 +64,9 @@ class Analysis(_Model):
     video: str
     sha256: str
     """Of the video: the analysis of another one would leave faces visible."""
+    start: float = 0.0
+    end: float | None = None
+    """Seconds of the part that was looked at; frames are counted from its beginning."""
     frames: int
     rate: float
     cuts: list[int]
@@ -98,8 +101,8 @@ def face_of(span: FaceSpan) -> Face:
     return Face(span.box, np.array(span.keypoints, np.float32), span.score)
 
 
-def analyze(path: Path, *, progress: Progress | None = None) -> Analysis:
-    """Find and follow every face of a video.
+def analyze(path: Path, *, start: float = 0.0, end: float | None = None, progress: Progress | None = None) -> Analysis:
+    """Find and follow every face of a video, or of the part from `start` to `end`, in seconds.
 
     Raises:
         UnreadableVideoError: it cannot be read.
@@ -107,7 +110,7 @@ def analyze(path: Path, *, progress: Progress | None = None) -> Analysis:
     detectors = [YuNetDetector(threshold=CONTINUE, turned=False, scales=(s,)) for s in (SCALE, FINE_SCALE)]
     recogniser, told = SFace(), progress or (lambda what, done, total: None)
     embedded: dict[int, list[FloatArray]] = {}
-    with VideoReader(path) as reader:
+    with VideoReader(path, start=start, end=end) as reader:
         tracker, count = Tracker(reader.rate), 0
         for frame in reader.frames():
             fine = frame.index % FINE_EVERY == 0 and max(frame.image_rgb.shape) > SCALE
@@ -124,6 +127,8 @@ def analyze(path: Path, *, progress: Progress | None = None) -> Analysis:
     return Analysis(
         video=path.name,
         sha256=file_sha256(path),
+        start=start,
+        end=end,
         frames=count,
         rate=rate,
         cuts=tracker.cuts,

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
-from reverse_personalization.errors import InputError, NoFaceError, OutputError
+from reverse_personalization.anonymizer import Anonymizer
+from reverse_personalization.errors import InputError, NoFaceError
 from reverse_personalization.media.atomic import write_atomically
 from reverse_personalization.media.credentials import Credentials
+from reverse_personalization.media.restoring import restoring
 from reverse_personalization.record import file_sha256, record_path
 from reverse_personalization.settings import Settings
 from reverse_personalization.video.analysis import Analysis, analyze
+from reverse_personalization.video.options import VideoOptions
 from reverse_personalization.video.record import VideoRecord, video_record
-from reverse_personalization.video.rendering import VideoAnonymizer
+from reverse_personalization.video.rendering import DEFAULTS, VideoAnonymizer
 
 Progress = Callable[[str, int, int], None]
 
@@ -23,8 +26,8 @@ def anonymize_video(  # noqa: PLR0913
     settings: Settings,
     *,
     analysis: Analysis | None = None,
-    sound: bool = True,
-    crf: int = 18,
+    options: VideoOptions = DEFAULTS,
+    anonymizer: Anonymizer | None = None,
     allow_no_faces: bool = False,
     progress: Progress | None = None,
     credentials: Credentials | None = None,
@@ -35,9 +38,9 @@ def anonymize_video(  # noqa: PLR0913
         path: the video.
         output: where it goes.
         settings: of the method.
-        analysis: what was found, maybe edited; by default it is made.
-        sound: copy sound and subtitles.
-        crf: the encoder's constant rate factor.
+        analysis: what was found, maybe edited; by default it is made. Its part of the video is done.
+        options: part and encoding.
+        anonymizer: with these settings, if it is loaded already.
         allow_no_faces: write a video in which no face was found, too.
         progress: called with what is being done, the frame, and how many there are.
         credentials: what signs that AI was used, if anything.
@@ -46,19 +49,19 @@ def anonymize_video(  # noqa: PLR0913
         UnreadableVideoError: the video cannot be read.
         InputError: the analysis is of another video.
         NoFaceError: no face was found.
-        OutputError: the output cannot be written; nothing is left of it.
+        OutputError: the output or its record cannot be written; then what was there before still is.
     """
     if analysis is None:
-        analysis = analyze(path, progress=progress)
+        analysis = analyze(path, start=options.start, end=options.end, progress=progress)
     elif analysis.sha256 != file_sha256(path):
         raise InputError(f"{path}: the analysis is of another video ({analysis.video}); make it anew.")
     if not analysis.tracks and not allow_no_faces:
         raise NoFaceError(
             f"{path}: no face was found, so nothing was written; look at it, and add --allow-no-faces if it shows none."
         )
-    anonymizer = VideoAnonymizer(settings)
-    coverage = anonymizer.render(path, analysis, output, sound=sound, quality=crf, progress=progress)
-    try:
+    renderer = VideoAnonymizer(settings, anonymizer)
+    with restoring(output, record_path(output)):
+        coverage = renderer.render(path, analysis, output, options=options, progress=progress)
         if credentials is not None:
             credentials.sign_file(output)
         record = video_record(
@@ -67,25 +70,9 @@ def anonymize_video(  # noqa: PLR0913
             analysis,
             coverage,
             settings=settings,
-            models=anonymizer.models,
+            options=options,
+            models=renderer.models,
             signed=credentials is not None,
         )
         write_atomically(record_path(output), record.model_dump_json(indent=2).encode() + b"\n")
-    except BaseException:
-        output.unlink(missing_ok=True)
-        raise
     return record
-
-
-def check_output(videos: Sequence[Path], outputs: Sequence[Path], *, force: bool) -> None:
-    """Nothing is overwritten that must not be.
-
-    Raises:
-        OutputError: an output exists, or is an original.
-    """
-    originals = {video.resolve() for video in videos}
-    for output in outputs:
-        if output.resolve() in originals:
-            raise OutputError(f"{output}: is an original, and originals are never overwritten; give another -o.")
-        if output.exists() and not force:
-            raise OutputError(f"{output}: exists already; add --force to replace it, or give another -o.")

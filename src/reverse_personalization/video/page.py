@@ -27,7 +27,7 @@ def write_review(video: Path, analysis: Analysis, page: Path) -> None:
         for span in track.faces[::step][:THUMBNAILS]:
             wanted[span.frame].append((track.id, face_of(span)))
     shown: dict[int, list[str]] = defaultdict(list)
-    with VideoReader(video) as reader:
+    with VideoReader(video, start=analysis.start, end=analysis.end) as reader:
         for frame in reader.frames():
             for track_id, face in wanted.get(frame.index, ()):
                 shown[track_id].append(_thumbnail(frame.image_rgb, face))

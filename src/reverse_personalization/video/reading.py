@@ -12,6 +12,7 @@ import av
 import numpy as np
 from av.error import FFmpegError
 from av.stream import Disposition
+from numpy.typing import NDArray
 
 from reverse_personalization.errors import InputError
 from reverse_personalization.faces.face import ByteArray
@@ -20,6 +21,8 @@ from reverse_personalization.faces.face import ByteArray
 HDR: Final = (16, 18)
 # No playlists: a file that calls itself a video must not make ffmpeg open others, here or elsewhere.
 CONTAINED: Final = {"format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi", "protocol_whitelist": "file"}
+# Seconds by which times are rounded in files.
+SLACK: Final = 1e-4
 
 
 class UnreadableVideoError(InputError):
@@ -34,23 +37,30 @@ class Frame:
         index: its number, from 0.
         seconds: when it is shown, from the start of the video.
         image_rgb: uint8 H x W x 3, upright.
+        deep_rgb: uint16 H x W x 3, the same in full depth, where the video has more than 8 bits.
     """
 
     index: int
     seconds: float
     image_rgb: ByteArray
+    deep_rgb: NDArray[np.uint16] | None = None
 
 
 class VideoReader:
-    """Reads a video once, from its beginning; a context manager."""
+    """Reads a video, or a part of it, once; a context manager."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, start: float = 0.0, end: float | None = None) -> None:
         """Open a video.
+
+        Args:
+            path: the video.
+            start: seconds at which to begin; frames and packets get times from there.
+            end: seconds at which to stop.
 
         Raises:
             UnreadableVideoError: it cannot be opened, or holds no pictures, or high dynamic range.
         """
-        self.path = path
+        self.path, self._start, self._end = path, start, end
         try:
             self.container: Any = av.open(str(path), options=dict(CONTAINED))
         except (FFmpegError, OSError, ValueError):
@@ -67,6 +77,7 @@ class VideoReader:
                 f"{path}: is high dynamic range, which is not supported; convert it to SDR first."
             )
         self.stream.thread_type = "AUTO"
+        self.deep = _bits(self.stream) > 8
 
     @property
     def rate(self) -> float:
@@ -76,9 +87,11 @@ class VideoReader:
     @property
     def count(self) -> int:
         """Frames, as far as the file tells without being read; 0 if it does not."""
-        if self.stream.frames:
-            return int(self.stream.frames)
-        return int(self.rate * self.container.duration / 1e6) if self.container.duration else 0
+        every = int(self.stream.frames or self.rate * (self.container.duration or 0) / 1e6)
+        if not self._start and self._end is None:
+            return every
+        end = every / self.rate if self._end is None else min(self._end, every / self.rate)
+        return max(0, round(self.rate * (end - self._start)))
 
     def frames(self) -> Iterator[Frame]:
         """All frames.
@@ -95,29 +108,67 @@ class VideoReader:
         Raises:
             UnreadableVideoError: no frame can be read, or their size changes.
         """
-        streams = [self.stream, *(copied_streams(self.container) if sound else ())]
         index, shape = 0, None
         try:
-            for packet in self.container.demux(streams):
-                if packet.stream is not self.stream:
-                    if packet.dts is not None:
-                        yield packet
-                    continue
-                for picture in packet.decode():
-                    image_rgb = _upright(picture)
+            for item in self._decoded(sound=sound):
+                if isinstance(item, tuple):
+                    seconds, picture = item
+                    image_rgb = _upright(picture, "rgb24")
                     if shape not in (None, image_rgb.shape):
                         raise UnreadableVideoError(f"{self.path}: its pictures change their size; split it first.")
                     shape = image_rgb.shape
-                    yield Frame(index, float(picture.time or index / self.rate), image_rgb)
+                    deep = _upright(picture, "rgb48le") if self.deep else None
+                    yield Frame(index, max(0.0, seconds - self._start), image_rgb, deep)
                     index += 1
+                elif self._shift(item):
+                    yield item
         except FFmpegError:
             if index == 0:
                 raise UnreadableVideoError(f"{self.path}: no picture can be read; check it with a player.") from None
             raise UnreadableVideoError(
                 f"{self.path}: is damaged after {index} pictures; repair or cut it first."
             ) from None
+        if index == 0 and (self._start or self._end is not None):
+            raise UnreadableVideoError(f"{self.path}: has no picture in that part; give another --start or --end.")
         if index == 0:
             raise UnreadableVideoError(f"{self.path}: no picture can be read; check it with a player.")
+
+    def _decoded(self, *, sound: bool) -> Iterator[tuple[float, Any] | Any]:
+        """The part's pictures with their times in the file, and packets of the other streams."""
+        streams = [self.stream, *(copied_streams(self.container) if sound else ())]
+        running = {stream.index for stream in streams}
+        count = 0
+        if self._start:
+            self.container.seek(int(self._start * 1e6))
+        for packet in self.container.demux(streams):
+            if packet.stream.index not in running:
+                continue
+            if packet.stream is not self.stream:
+                if packet.pts is not None and self._is_over(float(packet.pts * packet.time_base)):
+                    running.discard(packet.stream.index)
+                else:
+                    yield packet
+            for picture in packet.decode() if packet.stream is self.stream else ():
+                seconds = float(count / self.rate if picture.time is None else picture.time)
+                count += 1
+                if self._is_over(seconds):
+                    running.discard(self.stream.index)
+                    break
+                if seconds >= self._start - SLACK:
+                    yield seconds, picture
+            if not running:
+                return
+
+    def _is_over(self, seconds: float) -> bool:
+        return self._end is not None and seconds >= self._end - SLACK
+
+    def _shift(self, packet: Any) -> bool:
+        """Give a packet its time in the part; False if it lies before it, or has none."""
+        if packet.dts is None or packet.pts is None or packet.pts * packet.time_base < self._start - SLACK:
+            return False
+        shift = round(self._start / packet.time_base)
+        packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
+        return True
 
     def close(self) -> None:
         """Close the file."""
@@ -137,7 +188,13 @@ def copied_streams(container: Any) -> list[Any]:
     return [*container.streams.audio, *container.streams.subtitles]
 
 
-def _upright(picture: Any) -> ByteArray:
-    image = picture.to_ndarray(format="rgb24")
+def _upright(picture: Any, pixels: str) -> Any:
+    image = picture.to_ndarray(format=pixels)
     turns = round(getattr(picture, "rotation", 0) / 90) % 4
-    return np.ascontiguousarray(np.rot90(image, turns)) if turns else cast(ByteArray, image)
+    return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
+
+
+def _bits(stream: Any) -> int:
+    """Bits per channel."""
+    pixels = getattr(stream.codec_context, "format", None)
+    return max((component.bits for component in pixels.components), default=8) if pixels else 8

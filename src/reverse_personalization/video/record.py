@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from reverse_personalization.record import (
     METHOD,
+    LikenessRecord,
     ModelRecord,
     OutputRecord,
     SettingsRecord,
@@ -19,15 +20,17 @@ from reverse_personalization.record import (
     ToolRecord,
     Verdict,
     file_sha256,
+    likeness_records,
     model_records,
     this_tool,
 )
 from reverse_personalization.settings import Settings
-from reverse_personalization.video.analysis import Analysis
-from reverse_personalization.video.rendering import Coverage
+from reverse_personalization.video.options import VideoOptions
 
 if TYPE_CHECKING:
     from reverse_personalization.anonymizer import ModelCard
+    from reverse_personalization.video.analysis import Analysis
+    from reverse_personalization.video.rendering import Coverage
 
 
 class TrackRecord(BaseModel):
@@ -46,7 +49,9 @@ class TrackRecord(BaseModel):
     seen: dict[str, int]
     """In how many frames it was detected, or is where it must have been."""
     reason: str
-    """Why the person is obscured in all frames, if so."""
+    """Why the person is obscured in all frames or stays visible, if so."""
+    likenesses: tuple[LikenessRecord, ...] = ()
+    """One per recogniser where `--keep-people` or `--only` decided that the face stays visible; else empty."""
 
 
 class VideoRecord(BaseModel):
@@ -54,14 +59,18 @@ class VideoRecord(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     """Version of this format."""
     tool: ToolRecord
     created: AwareDatetime
     source: SourceRecord
     output: OutputRecord
     method: str = METHOD
+    repeatable: bool
+    """Whether a seed was given; the seed itself is not recorded."""
     settings: SettingsRecord
+    options: VideoOptions
+    """Which part of the video, and how it was encoded."""
     models: tuple[ModelRecord, ...]
     frames: int
     """Frames of the video."""
@@ -77,6 +86,7 @@ def video_record(
     coverage: Sequence[Coverage],
     *,
     settings: Settings,
+    options: VideoOptions,
     models: Iterable[ModelCard],
     signed: bool = False,
 ) -> VideoRecord:
@@ -86,12 +96,27 @@ def video_record(
         created=datetime.now(UTC).replace(microsecond=0),
         source=SourceRecord(file=source.name),
         output=OutputRecord(file=output.name, sha256=file_sha256(output), marked=settings.mark, credentials=signed),
+        repeatable=settings.seed is not None,
         settings=SettingsRecord.of(settings),
+        options=options.model_copy(update={"start": analysis.start, "end": analysis.end}),
         models=model_records(models),
         frames=analysis.frames,
-        tracks=tuple(TrackRecord(verdict=_verdict(one), **asdict(one)) for one in coverage),
+        tracks=tuple(_track(one) for one in coverage),
         doubtful=tuple(analysis.doubtful),
     )
+
+
+def read_video_record(path: Path) -> VideoRecord | None:
+    """The record in a file, or None where there is none of this schema version."""
+    try:
+        return VideoRecord.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+def _track(one: Coverage) -> TrackRecord:
+    values = asdict(one) | {"likenesses": likeness_records(one.likenesses)}
+    return TrackRecord(verdict=_verdict(one), **values)
 
 
 def _verdict(one: Coverage) -> Verdict:

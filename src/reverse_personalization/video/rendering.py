@@ -21,35 +21,27 @@ from reverse_personalization.engines.compact.engine import CompactEngine
 from reverse_personalization.errors import EngineError, UsageError
 from reverse_personalization.faces.compositing import paste
 from reverse_personalization.faces.face import ByteArray, Face, FloatArray
-from reverse_personalization.identity.verification import Source
+from reverse_personalization.identity.people import Likeness
 from reverse_personalization.obscuring import obscure
 from reverse_personalization.settings import Settings
 from reverse_personalization.video.analysis import Analysis, TrackEntry, face_of
+from reverse_personalization.video.meeting import Sample, Visible, mean_embeddings, meet, some, visible
+from reverse_personalization.video.options import VideoOptions
 from reverse_personalization.video.reading import Frame, VideoReader
 from reverse_personalization.video.writing import VideoWriter
 
 logger = logging.getLogger(__name__)
 
 Progress = Callable[[str, int, int], None]
-# Frames of a person on which the stranger is found, and on which all must verify but this share.
-SAMPLES, MAY_FAIL = 8, 0.25
-LEAST_SCORE = 0.6
+DEFAULTS = VideoOptions()
+# Share of the frames of a person on which the stranger is found that need not verify.
+MAY_FAIL = 0.25
 # Weight of the present frame's landmarks against those before, moved along: jitter looks like flicker.
 PRESENT = 0.6
 # Frames for which a face stays obscured after it could not be verified, so that it does not blink.
 HOLD = 6
 # Every so manieth frame all recognisers are asked, the others only the quickest.
 THOROUGH_EVERY = 10
-
-
-@dataclass(frozen=True, eq=False)
-class Sample:
-    """A frame's face, on which a stranger is tried."""
-
-    image_rgb: ByteArray
-    face: Face
-    source: Source
-    encoded: Encoded
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +71,8 @@ class Coverage:
         track, person: their numbers.
         frames: by what was done: "anonymized", "obscured", "kept".
         seen: by how the face was found: "detected", "interpolated", "extended".
-        reason: why the person is obscured as a whole, if so.
+        reason: why the person is obscured as a whole or stays visible, if so.
+        likenesses: to the people of a folder, where they decided that the face stays visible.
     """
 
     track: int
@@ -87,20 +80,21 @@ class Coverage:
     frames: dict[str, int]
     seen: dict[str, int]
     reason: str
+    likenesses: tuple[Likeness, ...] = ()
 
 
 class VideoAnonymizer:
     """Renders videos; models load once."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Load the models.
+    def __init__(self, settings: Settings, anonymizer: Anonymizer | None = None) -> None:
+        """Load the models, or take those that are loaded.
 
         Raises:
             UsageError: another engine than the compact one.
         """
         if settings.engine != "compact":
             raise UsageError("--engine sdxl: videos are the compact engine's so far; leave it out.")
-        self._anonymizer, self._settings = Anonymizer(settings=settings), settings
+        self._anonymizer, self._settings = anonymizer or Anonymizer(settings=settings), settings
         self._engine = cast(CompactEngine, self._anonymizer.engine)
 
     @property
@@ -114,8 +108,7 @@ class VideoAnonymizer:
         analysis: Analysis,
         output: Path,
         *,
-        sound: bool = True,
-        quality: int = 18,
+        options: VideoOptions = DEFAULTS,
         progress: Progress | None = None,
     ) -> list[Coverage]:
         """Write the video with every face replaced, obscured or kept, as the analysis says.
@@ -125,14 +118,13 @@ class VideoAnonymizer:
             OutputError: the output cannot be written; nothing is left of it.
         """
         told = progress or (lambda what, done, total: None)
-        strangers = self.strangers(path, analysis, told)
+        work = self._work(path, analysis, told)
         faces = _by_frame(analysis.tracks)
-        work = {track.id: TrackAtWork(track, strangers[track.person]) for track in analysis.tracks}
         with (
-            VideoReader(path) as reader,
-            VideoWriter(output, reader, sound=sound, quality=quality, mark=self._settings.mark) as writer,
+            VideoReader(path, start=analysis.start, end=analysis.end) as reader,
+            VideoWriter(output, reader, options, mark=self._settings.mark) as writer,
         ):
-            for item in reader.items(sound=sound):
+            for item in reader.items(sound=options.sound):
                 if not isinstance(item, Frame):
                     writer.copy(item)
                     continue
@@ -143,39 +135,31 @@ class VideoAnonymizer:
                 told("rendering", item.index + 1, analysis.frames)
         return [one.coverage() for one in work.values()]
 
-    def strangers(self, path: Path, analysis: Analysis, told: Progress) -> dict[int, Stranger]:
-        """A stranger for every person who is to be replaced."""
-        wanted = _sample_frames(analysis)
-        last = max(wanted, default=-1)
-        samples: dict[int, list[Sample]] = defaultdict(list)
-        with VideoReader(path) as reader:
-            for frame in reader.frames():
-                for person, face in wanted.get(frame.index, ()):
-                    sample = self._sample(frame.image_rgb, face)
-                    if sample is not None:
-                        samples[person].append(sample)
-                told("meeting people", frame.index + 1, analysis.frames)
-                if frame.index >= last:
-                    break
-        people = {track.person for track in analysis.tracks}
-        return {person: self._stranger(person, samples[person]) for person in sorted(people)}
-
-    def _sample(self, image_rgb: ByteArray, face: Face) -> Sample | None:
-        verifier = self._anonymizer.verifier
-        source = verifier.source(image_rgb, face)
-        if not verifier.recognises(source):
-            return None
-        try:
-            return Sample(image_rgb, face, source, self._engine.encode(image_rgb, face))
-        except EngineError:
-            return None
+    def _work(self, path: Path, analysis: Analysis, told: Progress) -> dict[int, TrackAtWork]:
+        """Every track, with who stays visible, and with a stranger for everybody else."""
+        people = self._anonymizer.people
+        if people is None:
+            by_person = meet(path, analysis, self._anonymizer, lambda track: track.person, told)
+            shown: dict[int, Visible | None] = {}
+        else:  # each track is decided on by itself: who look alike are not kept for each other's sake
+            by_track = meet(path, analysis, self._anonymizer, lambda track: track.id, told)
+            shown = {number: visible(people, samples) for number, samples in by_track.items()}
+            hidden = [track for track in analysis.tracks if not shown.get(track.id)]
+            by_person = {
+                person: some(by_track, [track for track in hidden if track.person == person])
+                for person in {track.person for track in hidden}
+            }
+        strangers = {
+            person: self._stranger(person, by_person.get(person, ()))
+            for person in sorted({track.person for track in analysis.tracks})
+        }
+        return {track.id: TrackAtWork(track, strangers[track.person], shown.get(track.id)) for track in analysis.tracks}
 
     def _stranger(self, person: int, samples: Sequence[Sample]) -> Stranger:
         """Escalate until the change verifies on nearly all samples."""
         if not samples:
             return Stranger(None, {}, 0, "Never seen clearly enough to be verified.")
-        names = samples[0].source.embeddings
-        known = {name: np.mean([sample.source.embeddings[name] for sample in samples], 0) for name in names}
+        known = mean_embeddings(samples)
         tries = 0
         mean, embedding = self._mean(samples)
         for tries, x in enumerate(self._anonymizer.regenerations(mean, embedding, ("person", person)), 1):
@@ -204,11 +188,16 @@ class VideoAnonymizer:
         """The frame with one face done; whatever goes wrong, the face does not stay."""
         if work.entry.action == "keep":
             return work.count(image, "kept")
-        if work.entry.action == "replace" and work.stranger.change is not None and not work.holds():
+        if work.entry.action == "replace" and work.visible is not None:
+            if not work.holds():
+                if self._is_still(original, face, work.visible):
+                    return work.count(image, "kept")
+                work.hold()
+        elif work.entry.action == "replace" and work.stranger.change is not None and not work.holds():
             replaced = None
             try:
                 # Where a face must be but was not seen, nothing is replaced on a guess.
-                seen = face if face.score > 0 else self._anonymizer.detector.find_again(original, face)
+                seen = self._seen(original, face)
                 if seen is not None:
                     replaced = self._replaced(image, original, seen, work)
             except EngineError as error:
@@ -220,6 +209,19 @@ class VideoAnonymizer:
             work.hold()
         rendering = obscure(image, face, kind=self._settings.fallback)
         return work.count(paste(image, rendering), "obscured")
+
+    def _seen(self, original: ByteArray, face: Face) -> Face | None:
+        """The face as it was seen, or is seen on a second look."""
+        return face if face.score > 0 else self._anonymizer.detector.find_again(original, face)
+
+    def _is_still(self, original: ByteArray, face: Face, shown: Visible) -> bool:
+        """Whether a face that stays visible is the one on which it was decided; tracks can go astray."""
+        try:
+            seen = self._seen(original, face)
+            return seen is not None and self._anonymizer.verifier.all_match(original, seen, shown.known)
+        except Exception:
+            logger.exception("a face that was to stay visible could not be recognised")
+            return False
 
     def _replaced(self, image: ByteArray, original: ByteArray, face: Face, work: TrackAtWork) -> ByteArray | None:
         """The frame with the stranger in it, or None where it does not verify."""
@@ -237,9 +239,9 @@ class VideoAnonymizer:
 class TrackAtWork:
     """A track while it is rendered."""
 
-    def __init__(self, entry: TrackEntry, stranger: Stranger) -> None:
+    def __init__(self, entry: TrackEntry, stranger: Stranger, shown: Visible | None = None) -> None:
         """Begin."""
-        self.entry, self.stranger = entry, stranger
+        self.entry, self.stranger, self.visible = entry, stranger, shown
         self.frames_done = 0
         self._held = 0
         self._before: FloatArray | None = None
@@ -274,7 +276,9 @@ class TrackAtWork:
     def coverage(self) -> Coverage:
         """What was done."""
         seen = Counter(str(face.how) for face in self.entry.faces)
-        return Coverage(self.entry.id, self.entry.person, dict(self._counts), dict(seen), self.stranger.reason)
+        why = self.visible or self.stranger
+        likenesses = self.visible.likenesses if self.visible else ()
+        return Coverage(self.entry.id, self.entry.person, dict(self._counts), dict(seen), why.reason, likenesses)
 
 
 def _by_frame(tracks: Sequence[TrackEntry]) -> dict[int, list[tuple[int, Face]]]:
@@ -283,18 +287,3 @@ def _by_frame(tracks: Sequence[TrackEntry]) -> dict[int, list[tuple[int, Face]]]
         for span in track.faces:
             frames[span.frame].append((track.id, face_of(span)))
     return frames
-
-
-def _sample_frames(analysis: Analysis) -> dict[int, list[tuple[int, Face]]]:
-    """Frames on which people are met: of the faces seen best, some that lie apart."""
-    wanted: dict[int, list[tuple[int, Face]]] = defaultdict(list)
-    spans: dict[int, list[tuple[int, Face]]] = defaultdict(list)
-    for track in analysis.tracks:
-        if track.action == "replace":
-            spans[track.person] += [(s.frame, face_of(s)) for s in track.faces if s.score >= LEAST_SCORE]
-    for person, seen in spans.items():
-        best = sorted(seen, key=lambda one: -one[1].score * one[1].size)[: max(SAMPLES, len(seen) // 2)]
-        best.sort(key=lambda one: one[0])
-        for i in np.unique(np.linspace(0, len(best) - 1, SAMPLES).astype(int)) if best else ():
-            wanted[best[i][0]].append((person, best[i][1]))
-    return wanted

@@ -10,39 +10,42 @@ from types import TracebackType
 from typing import Any, Self
 
 import av
+import numpy as np
 from av.error import FFmpegError
+from numpy.typing import NDArray
 
 from reverse_personalization.errors import OutputError
 from reverse_personalization.faces.face import ByteArray
 from reverse_personalization.media.marking import DIGITAL_SOURCE_TYPE
+from reverse_personalization.media.photo import widened
+from reverse_personalization.video.encoders import EIGHT_BITS, TEN_BITS, encoder
+from reverse_personalization.video.options import VideoOptions
 from reverse_personalization.video.reading import Frame, VideoReader, copied_streams
 
 # Fine enough for any rate, so that variable frame rates keep their times.
 TIME_BASE = Fraction(1, 90_000)
-CODECS = {".webm": "libvpx-vp9"}
+DeepArray = NDArray[np.uint16]
 
 
 class VideoWriter:
     """Encodes frames and copies sound; the file appears when everything is in it. A context manager."""
 
-    def __init__(
-        self, path: Path, source: VideoReader, *, sound: bool = True, quality: int = 18, mark: bool = True
-    ) -> None:
+    def __init__(self, path: Path, source: VideoReader, options: VideoOptions, *, mark: bool = True) -> None:
         """Begin a video.
 
         Args:
             path: where it goes; its suffix decides the container.
-            source: whose rate it has, and whose sound and subtitles are copied; its metadata are not.
-            sound: whether they are.
-            quality: constant rate factor of the encoder, 0 (lossless) to 51.
+            source: whose rate and depth it has, and whose sound and subtitles are copied; its metadata are not.
+            options: codec, quality, sound.
             mark: write the IPTC digital source type into the comment.
 
         Raises:
-            OutputError: the place cannot be written, or the container holds no video.
+            OutputError: the place cannot be written, the container holds no video, or the codec cannot be made.
         """
-        self.path = path
+        self.path, self._codec = path, options.codec_for(path.suffix)
+        self._encoder = encoder(self._codec, hardware=options.hardware, deep=source.deep)
         self._partial = path.with_name(f".revpers-{secrets.token_hex(8)}{path.suffix}")
-        self._source, self._quality = source, quality
+        self._source, self._options = source, options
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._container: Any = av.open(str(self._partial), "w")
@@ -55,7 +58,6 @@ class VideoWriter:
         self._stream: Any = None
         self._copied: dict[int, Any] = {}
         self._last = -1
-        self._sound = sound
         self._early: list[Any] = []
 
     def write(self, frame: Frame, image_rgb: ByteArray) -> None:
@@ -66,7 +68,12 @@ class VideoWriter:
         """
         if self._stream is None:
             self._begin(image_rgb)
-        picture = av.VideoFrame.from_ndarray(image_rgb, format="rgb24")
+        deep = frame.deep_rgb
+        picture = (
+            av.VideoFrame.from_ndarray(image_rgb, format="rgb24")
+            if deep is None
+            else av.VideoFrame.from_ndarray(_deepened(image_rgb, frame.image_rgb, deep), format="rgb48le")
+        )
         # Times must rise; two frames of one time come from broken files.
         self._last = max(self._last + 1, round(frame.seconds / TIME_BASE))
         picture.pts, picture.time_base = self._last, TIME_BASE
@@ -113,16 +120,20 @@ class VideoWriter:
     def _begin(self, image_rgb: ByteArray) -> None:
         height, width = image_rgb.shape[:2]
         rate = Fraction(self._source.rate).limit_denominator(1001)
-        codec = CODECS.get(self.path.suffix.lower(), "libx264")
-        options = {"crf": str(self._quality)} | ({"preset": "veryfast"} if codec == "libx264" else {"b": "0"})
+        arguments = self._encoder.arguments(self._options.crf_for(self._codec))
         try:
-            self._stream = self._container.add_stream(codec, rate=rate, options=options)
+            self._stream = self._container.add_stream(self._encoder.name, rate=rate, options=arguments)
         except (FFmpegError, ValueError):
-            raise OutputError(f"{self.path}: its container holds no {codec} video; end its name in .mp4.") from None
+            raise OutputError(
+                f"{self.path}: its container holds no {self._codec} video; end its name in .mp4."
+            ) from None
+        if self._codec == "hevc" and self.path.suffix.lower() in (".mp4", ".mov", ".m4v"):
+            self._stream.codec_context.codec_tag = "hvc1"  # else Apple's players refuse it
         # The encoders want even sides: the last row and column are repeated.
         self._stream.width, self._stream.height = width + width % 2, height + height % 2
-        self._stream.pix_fmt, self._stream.codec_context.time_base = "yuv420p", TIME_BASE
-        if self._sound:
+        self._stream.pix_fmt = TEN_BITS if self._source.deep else EIGHT_BITS
+        self._stream.codec_context.time_base = TIME_BASE
+        if self._options.sound:
             for stream in copied_streams(self._source.container):
                 with contextlib.suppress(FFmpegError, ValueError):  # what this container cannot hold
                     self._copied[stream.index] = self._container.add_stream_from_template(stream)
@@ -138,3 +149,11 @@ class VideoWriter:
             raise OutputError(
                 f"{self.path}: cannot be written ({reason}); free some space, or choose another place."
             ) from None
+
+
+def _deepened(image_rgb: ByteArray, before_rgb: ByteArray, deep_rgb: DeepArray) -> DeepArray:
+    """The source in full depth, with what was changed in 8 bits."""
+    changed = (image_rgb != before_rgb).any(2)
+    result = deep_rgb.copy()
+    result[changed] = widened(image_rgb[changed])
+    return result
