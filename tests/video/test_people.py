@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from video_clips import write_clip
+from video_clips import CROWD_FRAMES, beside, write_clip
 
-from conftest import CROWD_FRAMES, beside
 from reverse_personalization.cli import main
 from reverse_personalization.settings import Settings
 from reverse_personalization.video.analysis import Analysis, analyze

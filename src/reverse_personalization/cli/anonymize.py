@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from reverse_personalization.cli.fetching import fetch_weights
 from reverse_personalization.cli.signing import CERTIFICATE_HELP, KEY_HELP, credentials_of
 from reverse_personalization.errors import OutputError, UsageError
+from reverse_personalization.media.formats import is_video
 from reverse_personalization.settings import (
     Device,
     DType,
@@ -217,7 +218,7 @@ def anonymize(  # noqa: PLR0913, PLR0917
     if workers > 1 and contact_sheet is not None:
         raise UsageError("--contact-sheet: is made by a single process; leave out --workers.")
     plan = make_plan(inputs, output, recursive=recursive, contact_sheet=contact_sheet)
-    if watermark and any(job.is_video for job in plan.jobs):
+    if watermark and any(is_video(Path(name)) for name in (*inputs, *(job.source for job in plan.jobs))):
         raise UsageError("--watermark: is for photos; leave it out with videos.")
     if credentials is not None:
         from reverse_personalization.media.credentials import media_type

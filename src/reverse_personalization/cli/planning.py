@@ -178,6 +178,8 @@ def is_medium(path: Path) -> bool:
 
 def _check_kind(search: _Search, output: Path) -> None:
     """A video becomes a video, a photo a photo."""
+    if not search.found and is_video(output):
+        return  # the input that is missing is told of
     if not any(is_video(found.source) for found in search.found):
         output_format(output)
     elif not is_video(output):

@@ -164,7 +164,10 @@ class VideoReader:
 
     def _shift(self, packet: Any) -> bool:
         """Give a packet its time in the part; False if it lies before it, or has none."""
-        if packet.dts is None or packet.pts is None or packet.pts * packet.time_base < self._start - SLACK:
+        if packet.dts is None or packet.pts is None:
+            return False
+        # From the beginning on, what an encoder put before zero to warm up stays, too.
+        if self._start > 0 and packet.pts * packet.time_base < self._start - SLACK:
             return False
         shift = round(self._start / packet.time_base)
         packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
