@@ -218,7 +218,8 @@ def anonymize(  # noqa: PLR0913, PLR0917
     if workers > 1 and contact_sheet is not None:
         raise UsageError("--contact-sheet: is made by a single process; leave out --workers.")
     plan = make_plan(inputs, output, recursive=recursive, contact_sheet=contact_sheet)
-    if watermark and any(is_video(Path(name)) for name in (*inputs, *(job.source for job in plan.jobs))):
+    named = [*map(Path, inputs), *(job.source for job in plan.jobs)]
+    if watermark and any(map(is_video, named)):
         raise UsageError("--watermark: is for photos; leave it out with videos.")
     if credentials is not None:
         from reverse_personalization.media.credentials import media_type
