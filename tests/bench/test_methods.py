@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from reverse_personalization.bench.adapters import ADAPTERS, make_adapter
 from reverse_personalization.bench.methods import Classical, Command, Precomputed, make_method
 from reverse_personalization.errors import InputError, UsageError
 
@@ -107,3 +109,51 @@ def test_nothing_done_is_untouched_and_a_blurred_face_is_not(tmp_path: Path, ast
         (outcome,) = Classical(kind).run([path], tmp_path / kind, lambda done, total: None)  # type: ignore[arg-type]
         assert outcome.status == status
         assert outcome.seconds is not None
+
+
+WRAPPER = """
+seen = []
+def anonymize(image):
+    seen.append(image)
+    if len(seen) == 1:
+        return None
+    if len(seen) == 2:
+        raise MemoryError("no room")
+    return image if len(seen) == 3 else image.rotate(180)
+"""
+
+
+def test_somebodys_function_is_driven_over_a_folder(tmp_path: Path, photos: list[Path]) -> None:
+    (tmp_path / "wrapper.py").write_text(WRAPPER)
+    method = make_adapter(f"nullface={tmp_path / 'wrapper.py'},{sys.executable}")
+    found = [outcome.status for outcome in method.run(photos, tmp_path / "out", lambda done, total: None)]
+    assert sorted(found) == ["anonymized", "missing", "missing", "untouched"]
+    told = json.loads((tmp_path / "out" / "_run.json").read_text())
+    assert sorted(told["missing"].values()) == ["no face found", "no room"]
+    assert len(told["seconds"]) == 4
+
+
+def test_a_checkout_is_run_where_it_lies(tmp_path: Path, photos: list[Path]) -> None:
+    checkout = tmp_path / "deep_privacy2"
+    (checkout / "configs" / "anonymizers").mkdir(parents=True)
+    (checkout / "configs" / "anonymizers" / "face.py").write_text("")
+    (checkout / "anonymize.py").write_text(
+        "import sys\nfrom pathlib import Path\nfrom PIL import Image\n"
+        "assert Path.cwd() == Path(sys.argv[0]).parent and sys.argv[1].endswith('face.py')\n"
+        "given, made = Path(sys.argv[3]), Path(sys.argv[5])\n"
+        "for path in given.iterdir():\n    Image.open(path).rotate(90).save(made / path.name)\n"
+    )
+    method = make_adapter(f"deepprivacy2={checkout}")
+    found = method.run(photos, tmp_path / "out", lambda done, total: None)
+    assert [outcome.status for outcome in found] == ["anonymized"] * 4
+
+
+def test_every_system_of_the_paper_has_an_adapter(tmp_path: Path, photos: list[Path]) -> None:
+    assert set(ADAPTERS) == {"nullface", "fams", "falco", "riddle", "ldfa", "deepprivacy2"}
+    for name in ("falco", "riddle", "ldfa"):
+        (outcome, *_) = make_adapter(f"{name}={tmp_path}").run(photos, tmp_path, lambda done, total: None)
+        assert outcome.status == "missing"
+    with pytest.raises(UsageError, match="falco"):
+        make_adapter("magic=here")
+    with pytest.raises(InputError, match="anonymize"):
+        make_adapter(f"fams={tmp_path / 'nowhere.py'}")

@@ -132,8 +132,8 @@ class Classical:
 class Command:
     """Somebody else's program, in its own environment: a folder in, a folder out."""
 
-    def __init__(self, name: str, template: str, *, timeout: float | None = None) -> None:
-        """Take a command line with {in_dir} and {out_dir} in it.
+    def __init__(self, name: str, template: str, *, timeout: float | None = None, folder: Path | None = None) -> None:
+        """Take a command line with {in_dir} and {out_dir} in it, and the folder that it is to run in.
 
         Raises:
             UsageError: one of the two is missing.
@@ -141,7 +141,7 @@ class Command:
         if not all(f"{{{place}}}" in template for place in ("in_dir", "out_dir")):
             raise UsageError(f"--command {name}: needs {{in_dir}} and {{out_dir}} in the command line.")
         self.name, self.key = name, f"command {name} {template}"
-        self._template, self._timeout = template, timeout
+        self._template, self._timeout, self._folder = template, timeout, folder
 
     def run(self, photos: Sequence[Path], folder: Path, progress: Progress) -> list[Outcome]:
         """See `Method.run`; a program that fails keeps what it wrote."""
@@ -156,11 +156,21 @@ class Command:
         return [_found(photo, folder) for photo in photos]
 
     def _call(self, given: Path, made: Path) -> None:
-        line = [part.format(in_dir=given, out_dir=made, python=sys.executable) for part in shlex.split(self._template)]
+        line = [
+            part.format(in_dir=given.resolve(), out_dir=made.resolve(), python=sys.executable)
+            for part in shlex.split(self._template)
+        ]
         log = made / "_output.txt"
         with log.open("wb") as output:
             try:
-                subprocess.run(line, stdout=output, stderr=subprocess.STDOUT, timeout=self._timeout, check=False)
+                subprocess.run(
+                    line,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    timeout=self._timeout,
+                    cwd=self._folder,
+                    check=False,
+                )
             except (OSError, subprocess.TimeoutExpired) as error:
                 output.write(str(error).encode())
 

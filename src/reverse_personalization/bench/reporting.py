@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from reverse_personalization.bench import figures, tables
+from reverse_personalization.bench.adapters import make_adapter
 from reverse_personalization.bench.attacking import as_lines, attack
 from reverse_personalization.bench.datasets import Trial, draw_trials, load_people
 from reverse_personalization.bench.methods import Command, EngineMethod, Method, Precomputed, make_method
@@ -36,6 +37,7 @@ class Asked:
     methods: tuple[str, ...] = ("compact",)
     commands: tuple[tuple[str, str], ...] = ()
     precomputed: tuple[tuple[str, str], ...] = ()
+    adapters: tuple[str, ...] = ()
     limit: int | None = None
     seed: int = 0
     guidance: float | None = None
@@ -89,6 +91,7 @@ def _methods(asked: Asked) -> list[Method]:
         *(make_method(name, **ours) for name in asked.methods),
         *(Command(name, line) for name, line in asked.commands),
         *(Precomputed(name, Path(folder)) for name, folder in asked.precomputed),
+        *(make_adapter(text) for text in asked.adapters),
     ]
 
 
@@ -126,9 +129,12 @@ def _write(
 def _record(asked: Asked, bench: Bench) -> dict[str, Any]:
     """What makes the table again: settings, versions, and a hash of the data."""
     told = {
-        name: _plain(value) for name, value in asdict(asked).items() if name not in ("out", "dataset", "recognisers")
+        name: _plain(value)
+        for name, value in asdict(asked).items()
+        if name not in ("out", "dataset", "recognisers", "adapters")
     }
     return told | {
+        "adapters": [text.partition("=")[0] for text in asked.adapters],
         "dataset": asked.dataset.name,
         "people": len(bench.people),
         "photos": len(bench.trials),

@@ -50,6 +50,10 @@ def run(  # noqa: PLR0913, PLR0917 - what a run can be told, by name
         list[str] | None,
         typer.Option(help="NAME=FOLDER: outputs made elsewhere, with the photos' stems; may be repeated."),
     ] = None,
+    adapter: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=PATH[,PYTHON]: one of the paper's six systems, see `revpers bench adapters`."),
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="How many people are anonymized; all by default.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the draw of people, and of our engines' noise.")] = 0,
     guidance: Annotated[float | None, typer.Option(help="Of our engines, as in `revpers anonymize`.")] = None,
@@ -75,7 +79,8 @@ def run(  # noqa: PLR0913, PLR0917 - what a run can be told, by name
     asked = Asked(
         dataset=dataset,
         out=out,
-        methods=tuple(method or (() if command or precomputed else ("compact",))),
+        methods=tuple(method or (() if command or precomputed or adapter else ("compact",))),
+        adapters=tuple(adapter or ()),
         commands=tuple(_named(text, "--command") for text in command or ()),
         precomputed=tuple(_named(text, "--precomputed") for text in precomputed or ()),
         limit=limit,
@@ -149,6 +154,16 @@ def _print(found: Sequence[Line], dataset: str) -> None:
         table.add_row(quantity, evaluator, *(cells.get((m, quantity, evaluator), "-") for m in methods))
     console = Console(width=None if Console().is_terminal else 110 + 30 * len(methods))
     console.print(table)
+
+
+@app.command()
+def adapters() -> None:
+    """List the systems of the paper that `--adapter` runs: code, licences, weights, and what to know."""
+    from reverse_personalization.bench.adapters import ADAPTERS
+
+    for each in ADAPTERS.values():
+        typer.echo(f"{each.name}: github {each.repository} ({each.licence})")
+        typer.echo(f"  weights: {each.weights}\n  --adapter {each.name}=...: {each.given}\n  to know: {each.know}")
 
 
 @app.command()
