@@ -141,13 +141,15 @@ def ask(bench: Bench, judges: Sequence[Judge], *, seed: int) -> list[Answer]:
         seen = _results(bench, wish, seed)
         given = features(seen)
         open_to = np.isfinite(given + plain + source).all(1) & ((judge.says(source) > 0.5) != wanted)
+        count = int(open_to.sum())
         before, after = ((judge.says(of[open_to]) > 0.5) == wanted for of in (plain, given))
         moved = {
             other.attribute: float(np.mean(other.says(given[open_to]) - other.says(plain[open_to])))
+            if count
+            else np.nan
             for other in judges
             if other is not judge
         }
-        count = int(open_to.sum())
         answers.append(
             Answer(
                 wish,
