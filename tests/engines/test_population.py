@@ -42,7 +42,12 @@ def test_a_stranger_keeps_what_is_kept_and_has_the_attributes_that_are_wanted(
     np.testing.assert_array_equal(stranger[:4], codes[:4])
     tensors = population._tensors
     shown = tensors["attributes"] @ stranger + tensors["attribute_mean"]
-    np.testing.assert_allclose(shown, wish.applied(population.attributes(codes, unit(1))), atol=1e-2)
+    own = Wish().applied(population.attributes(codes, unit(1)))
+    wanted, asked = emphasised(wish, own), wish.applied(own)
+    np.testing.assert_allclose(shown, wanted, atol=1e-2)
+    # A wish is overdone, and what was not wished for stays.
+    np.testing.assert_array_equal(wanted[asked == own], own[asked == own])
+    assert (np.abs(wanted - own) >= np.abs(asked - own) - 1e-5).all()
 
 
 def test_of_several_strangers_the_least_alike_is_drawn(population: Population) -> None:

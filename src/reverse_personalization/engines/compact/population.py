@@ -14,6 +14,8 @@ from reverse_personalization.faces.face import FloatArray
 CANDIDATES = 256
 # Spread of strangers, where 1 is that of people: faces near the average look natural, and are nobody's.
 TEMPERATURE = 0.7
+# By how much a wish is overdone: hair, outline and light still say what the face was.
+EMPHASIS, OLDEST = 2.5, 110.0
 # Where an attribute becomes more likely than not, and how quickly it is certain: half a beard is none.
 DECISIONS: Final = {"woman": (0.3, 2.5), "beard": (0.42, 4.0)}
 
@@ -66,8 +68,17 @@ class Population:
         """
         drawn = TEMPERATURE * generator.standard_normal((CANDIDATES, len(codes)), np.float32)
         drawn = np.where(self._kept == 1, codes, drawn)
-        wanted = wish.applied(self.attributes(codes, embedding)) - self._tensors["attribute_mean"]
+        wanted = emphasised(wish, self.attributes(codes, embedding)) - self._tensors["attribute_mean"]
         drawn += (wanted - drawn @ self._attributes.T) @ self._steer
         expected = embedding + (drawn - codes) @ self._tensors["embedding"]
         cosines = expected @ embedding / np.linalg.norm(expected, axis=1)
         return cast(FloatArray, drawn[cosines.argmin()])
+
+
+def emphasised(wish: Wish, attributes: FloatArray) -> FloatArray:
+    """Attributes (float32 k) a stranger should have, so that a wish is seen in its face."""
+    own = Wish().applied(attributes)
+    wanted = own + EMPHASIS * (wish.applied(own) - own)
+    age = NAMES.index("age")
+    wanted[age] = np.clip(wanted[age], 0, OLDEST)
+    return cast(FloatArray, wanted)
