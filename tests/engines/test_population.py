@@ -9,7 +9,7 @@ import pytest
 
 from reverse_personalization.engines.compact.attributes import NAMES, Wish, read_wish
 from reverse_personalization.engines.compact.engine import CompactEngine
-from reverse_personalization.engines.compact.population import CANDIDATES, TEMPERATURE, Population
+from reverse_personalization.engines.compact.population import CANDIDATES, TEMPERATURE, Population, emphasised
 from reverse_personalization.errors import UsageError
 from reverse_personalization.identity.sface import SFace
 
