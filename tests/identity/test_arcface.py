@@ -97,22 +97,22 @@ def test_it_guides_and_has_no_threshold_to_verify_with() -> None:
 @pytest.mark.parametrize(("size", "length"), [(224, 512), (112, 128)])
 def test_another_network_is_refused(tmp_path: Path, size: int, length: int) -> None:
     write_network(tmp_path / "other.onnx", np.ones((3, length), np.float32), size)
-    with pytest.raises(WeightsError, match=rf"^other.onnx: takes .*{size}, {size}\]\] and gives \[\[{length}\]\]"):
+    with pytest.raises(WeightsError, match=rf"^other.onnx: .*({size}, {size}|gives {length} numbers)"):
         ArcFace(tmp_path / "other.onnx")
 
 
 def test_a_file_that_is_no_network_or_not_there(tmp_path: Path) -> None:
     (tmp_path / "bad.onnx").write_bytes(b"\x00not protobuf")
-    with pytest.raises(WeightsError, match=r"^bad.onnx: no ONNX network \(\w+\); run `revpers models pull"):
+    with pytest.raises(WeightsError, match=r"^bad.onnx: no ONNX network \(\w+\)\..* run `revpers models pull"):
         ArcFace(tmp_path / "bad.onnx")
-    with pytest.raises(WeightsError, match=r"none.onnx: there is no such ArcFace file; run `revpers models"):
+    with pytest.raises(WeightsError, match=r"none.onnx: there is no such ONNX file; .* run `revpers models"):
         ArcFace(tmp_path / "none.onnx")
 
 
 def test_without_onnxruntime(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(
-        WeightsError, match=r"needs onnxruntime; run `pip install 'reverse-personalization\[insightface\]'"
+        WeightsError, match=r"need onnxruntime; run `pip install 'reverse-personalization\[insightface\]'"
     ):
         ArcFace(file)
 

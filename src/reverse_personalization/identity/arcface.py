@@ -23,6 +23,8 @@ class ArcFace(OnnxRecogniser):
     fitted threshold, since it guides; SFace and dlib's ResNet verify what it led to.
     """
 
+    name = "arcface"
+
     def __init__(self, path: Path | None = None) -> None:
         """Load the network.
 

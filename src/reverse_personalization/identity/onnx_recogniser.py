@@ -37,6 +37,8 @@ class OnnxFile:
 class OnnxRecogniser:
     """Embeds crops aligned as ArcFace's (Deng et al. 2019) by somebody's network."""
 
+    name: str
+
     def __init__(self, file: OnnxFile) -> None:
         """Load the network.
 
