@@ -135,12 +135,12 @@ class Anonymizer:
 
     def _finish(self, pending: Sequence[FaceAtWork]) -> None:
         """Try faces until each has its verdict."""
-        if self.settings.consistent:  # one after the other, so that each knows what became of those before
-            known, pending = pending, ()
-            for face in known:
-                if not self._met_before(face):
-                    self._escalate([face])
-        self._escalate(pending)
+        if not self.settings.consistent:
+            self._escalate(pending)
+            return
+        for face in pending:  # one after the other, so that each knows what became of those before
+            if not self._met_before(face):
+                self._escalate([face])
 
     def _met_before(self, work: FaceAtWork) -> bool:
         """Make of a person what the last photos made of it; whether that holds here."""

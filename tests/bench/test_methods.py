@@ -125,7 +125,7 @@ def anonymize(image):
 
 def test_somebodys_function_is_driven_over_a_folder(tmp_path: Path, photos: list[Path]) -> None:
     (tmp_path / "wrapper.py").write_text(WRAPPER)
-    method = make_adapter(f"nullface={tmp_path / 'wrapper.py'},{sys.executable}")
+    method = make_adapter("nullface", f"{tmp_path / 'wrapper.py'},{sys.executable}")
     found = [outcome.status for outcome in method.run(photos, tmp_path / "out", lambda done, total: None)]
     assert sorted(found) == ["anonymized", "missing", "missing", "untouched"]
     told = json.loads((tmp_path / "out" / "_run.json").read_text())
@@ -143,7 +143,7 @@ def test_a_checkout_is_run_where_it_lies(tmp_path: Path, photos: list[Path]) -> 
         "given, made = Path(sys.argv[3]), Path(sys.argv[5])\n"
         "for path in given.iterdir():\n    Image.open(path).rotate(90).save(made / path.name)\n"
     )
-    method = make_adapter(f"deepprivacy2={checkout}")
+    method = make_adapter("deepprivacy2", str(checkout))
     found = method.run(photos, tmp_path / "out", lambda done, total: None)
     assert [outcome.status for outcome in found] == ["anonymized"] * 4
 
@@ -151,9 +151,9 @@ def test_a_checkout_is_run_where_it_lies(tmp_path: Path, photos: list[Path]) -> 
 def test_every_system_of_the_paper_has_an_adapter(tmp_path: Path, photos: list[Path]) -> None:
     assert set(ADAPTERS) == {"nullface", "fams", "falco", "riddle", "ldfa", "deepprivacy2"}
     for name in ("falco", "riddle", "ldfa"):
-        (outcome, *_) = make_adapter(f"{name}={tmp_path}").run(photos, tmp_path, lambda done, total: None)
+        (outcome, *_) = make_adapter(name, str(tmp_path)).run(photos, tmp_path, lambda done, total: None)
         assert outcome.status == "missing"
     with pytest.raises(UsageError, match="falco"):
-        make_adapter("magic=here")
+        make_adapter("magic", "here")
     with pytest.raises(InputError, match="anonymize"):
-        make_adapter(f"fams={tmp_path / 'nowhere.py'}")
+        make_adapter("fams", str(tmp_path / "nowhere.py"))

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from reverse_personalization.bench.asking import area_under_curve, labelled, train_judges
 from reverse_personalization.bench.statistics import Rate
-from reverse_personalization.bench.strength import Curve, fit_logistic
+from reverse_personalization.bench.strength import Curve, fit_curve
 from reverse_personalization.cli.bench import app
 from reverse_personalization.errors import InputError
 
@@ -20,9 +20,9 @@ from reverse_personalization.errors import InputError
 def test_the_curve_goes_through_what_was_measured() -> None:
     true = Curve("r", "own photo", 2.0, -4.0, {})
     rates = {s: Rate(round(10_000 * true.at(s)), 10_000) for s in (0.1, 0.25, 0.5, 1.0, 1.5)}
-    intercept, slope = fit_logistic(rates)
+    intercept, slope = fit_curve(rates)
     assert (intercept, slope) == pytest.approx((2.0, -4.0), abs=0.02)
-    assert all(np.isfinite(fit_logistic({0.5: Rate(0, 50), 1.0: Rate(0, 50)})))
+    assert all(np.isfinite(fit_curve({0.5: Rate(0, 50), 1.0: Rate(0, 50)})))
 
 
 def test_judges_learn_from_some_and_are_measured_on_others() -> None:

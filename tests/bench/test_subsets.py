@@ -14,7 +14,7 @@ from reverse_personalization.bench.observing import Observation, Observer
 from reverse_personalization.bench.privacy import assess
 from reverse_personalization.bench.running import MethodResult
 from reverse_personalization.bench.statistics import Rate
-from reverse_personalization.bench.subsets import Subset, age_of, groups, hard_cases, read_prompts, turned
+from reverse_personalization.bench.subsets import Subset, age_of, groups, hard_cases, prompts_by_name, turned
 from reverse_personalization.bench.tables import Line, subset_lines
 from reverse_personalization.errors import InputError
 from reverse_personalization.identity.sface import SFace
@@ -60,7 +60,7 @@ def test_groups_are_read_from_prompts(tmp_path: Path) -> None:
     rows = [f'"a/{i}.jpg","{"White woman" if i % 2 else "Black man"} | 7{i % 10}-year-old"' for i in range(COUNT)]
     table.write_text("file,prompt\n" + "\n".join(rows))
     photos = [Path(f"elsewhere/{i}.jpg") for i in range(COUNT)]
-    found = {(s.kind, s.name): s.members for s in groups(photos, read_prompts(table))}
+    found = {(s.kind, s.name): s.members for s in groups(photos, prompts_by_name(table))}
     np.testing.assert_array_equal(found["gender", "women"], np.arange(COUNT) % 2 == 1)
     np.testing.assert_array_equal(found["gender", "men"], ~found["gender", "women"])  # "woman" holds "man"
     assert found["age", "65 and older"].all()
@@ -68,7 +68,7 @@ def test_groups_are_read_from_prompts(tmp_path: Path) -> None:
     assert (age_of("baby boy"), age_of("a 31-year-old man")) == (2, 31)
     assert np.isnan(age_of("person"))
     with pytest.raises(InputError, match="columns"):
-        read_prompts(tmp_path / "none.csv")
+        prompts_by_name(tmp_path / "none.csv")
 
 
 def value(found: list[Line], quantity: str, photos: str, evaluator: str = "sface") -> float:

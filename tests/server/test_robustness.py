@@ -21,6 +21,7 @@ from fastapi.testclient import TestClient
 from PIL import Image
 from video_clips import scene, write_clip
 
+from reverse_personalization.anonymizer import Anonymizer
 from reverse_personalization.server import app as server
 from reverse_personalization.server.app import Config, Limits, RateLimit, create_app
 from reverse_personalization.server.jobs import ATTEMPTS, DEADLY, JobStore
@@ -231,10 +232,14 @@ def test_videos_are_not_waited_for(tmp_path: Path) -> None:
     assert "/v1/jobs" in answer.json()["detail"]
 
 
+def load(settings: Settings) -> Anonymizer:
+    return Anonymizer(settings=settings)
+
+
 @pytest.mark.parametrize("seconds", [0.5, 60.0])
 def test_a_video_through_the_server(tmp_path: Path, astronaut: Any, seconds: float) -> None:
     clip = write_clip(tmp_path / "clip.mp4", [scene(astronaut, i) for i in range(12)], sound=True)
-    config = Config(tmp_path / "jobs", never, Settings(seed=1), limits=Limits(video_seconds=seconds))
+    config = Config(tmp_path / "jobs", load, Settings(seed=1), limits=Limits(video_seconds=seconds))
     with TestClient(create_app(config), base_url=BASE) as client:
         job = client.post("/v1/jobs", content=clip.read_bytes(), headers={"content-type": "video/mp4"}).json()["id"]
         state = until(
@@ -259,7 +264,7 @@ def test_a_video_through_the_server(tmp_path: Path, astronaut: Any, seconds: flo
 def test_a_video_is_given_up_when_it_is_deleted(tmp_path: Path, astronaut: Any) -> None:
     still = scene(astronaut, 3)
     clip = write_clip(tmp_path / "clip.mp4", [still for _ in range(1000)])
-    config = Config(tmp_path / "jobs", never, Settings(seed=1))
+    config = Config(tmp_path / "jobs", load, Settings(seed=1))
     with TestClient(create_app(config), base_url=BASE) as client:
         job = client.post("/v1/jobs", content=clip.read_bytes(), headers={"content-type": "video/mp4"}).json()["id"]
         until(lambda: client.get(f"/v1/jobs/{job}").json()["status"] == "running")

@@ -37,18 +37,17 @@ class Adapter:
     make: Callable[[str, Path, str], Method]
 
 
-def make_adapter(text: str) -> Method:
-    """A method from NAME=PATH or NAME=PATH,PYTHON.
+def make_adapter(name: str, given: str) -> Method:
+    """A method from a system's name and PATH or PATH,PYTHON.
 
     Raises:
         UsageError: there is no such system.
         InputError: the path is not there.
     """
-    name, _, rest = text.partition("=")
-    path, _, python = rest.partition(",")
+    path, _, python = given.partition(",")
     if name not in ADAPTERS or not path:
         raise UsageError(
-            f"--adapter {text}: should be one of {', '.join(ADAPTERS)}, as in deepprivacy2=CHECKOUT,PYTHON."
+            f"--adapter {name}={given}: should be one of {', '.join(ADAPTERS)}, as in deepprivacy2=CHECKOUT,PYTHON."
         )
     adapter = ADAPTERS[name]
     if not Path(path).exists():

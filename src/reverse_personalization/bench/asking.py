@@ -16,11 +16,11 @@ from reverse_personalization.bench.datasets import Person, draw_trials
 from reverse_personalization.bench.methods import EngineMethod
 from reverse_personalization.bench.observing import Observation, observe_all
 from reverse_personalization.bench.running import Bench, Report
-from reverse_personalization.bench.statistics import Rate
-from reverse_personalization.bench.subsets import age_of, says
+from reverse_personalization.bench.statistics import Rate, fit_logistic
 from reverse_personalization.errors import InputError
 from reverse_personalization.faces.face import FloatArray
-from reverse_personalization.media.images import is_supported
+from reverse_personalization.media.images import photos_below
+from reverse_personalization.prompts import age_of, says
 
 # Attributes that are judged: words for it, and words against it.
 JUDGED: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
@@ -110,6 +110,8 @@ def train_judges(given: FloatArray, labels: Mapping[str, FloatArray], learners: 
         InputError: too few photos are labelled.
     """
     usable = np.isfinite(given).all(1)
+    # The bias is not penalised.
+    penalty = np.append(np.full(given.shape[1], PENALTY), 1e-6)
     judges = []
     for attribute, values in labels.items():
         known = usable & np.isfinite(values)
@@ -118,7 +120,8 @@ def train_judges(given: FloatArray, labels: Mapping[str, FloatArray], learners: 
             raise InputError(
                 f"Too few photos are labelled to judge {attribute}; {LEAST} of each kind are needed twice."
             )
-        weights = _logistic(given[some], values[some])
+        x = np.column_stack([given[some], np.ones(int(some.sum()))])
+        weights = fit_logistic(x, values[some], np.ones(len(x)), penalty)
         judge = Judge(attribute, weights, 0.0, 0)
         area = area_under_curve(judge.says(given[others]), values[others])
         judges.append(Judge(attribute, weights, area, int(others.sum())))
@@ -165,23 +168,7 @@ def ask(bench: Bench, judges: Sequence[Judge], *, seed: int) -> list[Answer]:
 
 
 def _results(bench: Bench, wish: str | None, seed: int) -> list[Observation]:
-    method = EngineMethod(f"asked for {wish}" if wish else "asked for nothing", attributes=wish, seed=seed)
-    photos = [trial.photo for trial in bench.trials]
-    outcomes = method.run(photos, bench.output_folder(method), lambda done, all_: bench.report(method.name, done, all_))
-    made = [outcome.path if outcome.status == "anonymized" else None for outcome in outcomes]
-    return bench.observe(f"{method.name}: observing", made)
-
-
-def _logistic(given: FloatArray, labels: FloatArray, steps: int = 30) -> NDArray[np.float64]:
-    """Ridge logistic regression by Newton's method; the bias is not penalised."""
-    x = np.column_stack([given, np.ones(len(given))]).astype(np.float64)
-    penalty = np.append(np.full(given.shape[1], PENALTY), 1e-6)
-    w = np.zeros(x.shape[1])
-    for _ in range(steps):
-        p = 1 / (1 + np.exp(-np.clip(x @ w, -30, 30)))
-        slope = x.T @ (labels - p) - penalty * w
-        w = w + np.linalg.solve((x * (p * (1 - p))[:, None]).T @ x + np.diag(penalty), slope)
-    return w
+    return bench.results(EngineMethod(f"asked for {wish or 'nothing'}", attributes=wish, seed=seed))
 
 
 def judged_bench(
@@ -192,7 +179,7 @@ def judged_bench(
     Raises:
         InputError: too few photos are labelled.
     """
-    photos = sorted(path for path in folder.rglob("*") if path.name in prompts and is_supported(path))
+    photos = [path for path in photos_below(folder) if path.name in prompts]
     if not photos:
         raise InputError(f"{folder.name}: holds no photo that is in the table of labels.")
     drawn = np.random.default_rng(seed).permutation(len(photos))

@@ -19,7 +19,7 @@ from reverse_personalization.bench.datasets import Trial, draw_trials, load_peop
 from reverse_personalization.bench.methods import Command, EngineMethod, Method, Precomputed, make_method
 from reverse_personalization.bench.page import write_page
 from reverse_personalization.bench.running import Bench, MethodResult
-from reverse_personalization.bench.subsets import Subset, groups, hard_cases, read_prompts
+from reverse_personalization.bench.subsets import Subset, groups, hard_cases, prompts_by_name
 from reverse_personalization.errors import UsageError
 from reverse_personalization.identity.onnx_recogniser import OnnxFile
 from reverse_personalization.media.atomic import write_atomically
@@ -37,7 +37,7 @@ class Asked:
     methods: tuple[str, ...] = ("compact",)
     commands: tuple[tuple[str, str], ...] = ()
     precomputed: tuple[tuple[str, str], ...] = ()
-    adapters: tuple[str, ...] = ()
+    adapters: tuple[tuple[str, str], ...] = ()
     limit: int | None = None
     seed: int = 0
     guidance: float | None = None
@@ -81,7 +81,7 @@ def run_bench(asked: Asked, report: Report) -> list[tables.Line]:
 
 
 def _subsets(asked: Asked, bench: Bench) -> list[Subset]:
-    prompts = {} if asked.labels is None else read_prompts(asked.labels)
+    prompts = {} if asked.labels is None else prompts_by_name(asked.labels)
     return [*hard_cases(bench.source), *groups([trial.photo for trial in bench.trials], prompts)]
 
 
@@ -91,7 +91,7 @@ def _methods(asked: Asked) -> list[Method]:
         *(make_method(name, **ours) for name in asked.methods),
         *(Command(name, line) for name, line in asked.commands),
         *(Precomputed(name, Path(folder)) for name, folder in asked.precomputed),
-        *(make_adapter(text) for text in asked.adapters),
+        *(make_adapter(name, given) for name, given in asked.adapters),
     ]
 
 
@@ -134,7 +134,7 @@ def _record(asked: Asked, bench: Bench) -> dict[str, Any]:
         if name not in ("out", "dataset", "recognisers", "adapters")
     }
     return told | {
-        "adapters": [text.partition("=")[0] for text in asked.adapters],
+        "adapters": [name for name, _ in asked.adapters],
         "dataset": asked.dataset.name,
         "people": len(bench.people),
         "photos": len(bench.trials),

@@ -59,10 +59,8 @@ def consistency(bench: Bench, *, seed: int) -> list[Consistency]:
     """Anonymize two photos of each person in one consistent run, and compare what came out."""
     pairs = [(trial.photo, trial.other) for trial in bench.trials if trial.other is not None]
     photos = [photo for pair in pairs for photo in pair]
-    method = EngineMethod("consistent", consistent=True, seed=seed)
-    outcomes = method.run(photos, bench.output_folder(method), lambda done, of: bench.report("anonymizing", done, of))
-    made = [outcome.path if outcome.status == "anonymized" else None for outcome in outcomes]
-    before, after = bench.observe("observing sources", photos), bench.observe("observing results", made)
+    before = bench.observe("observing sources", photos)
+    after = bench.results(EngineMethod("consistent", consistent=True, seed=seed), photos)
     found = []
     for recogniser in bench.recognisers:
         (limit,) = accept_thresholds(recogniser, embeddings(bench.gallery, recogniser), [FALSE_ACCEPTS])
@@ -73,9 +71,7 @@ def consistency(bench: Bench, *, seed: int) -> list[Consistency]:
 
 def nearest(bench: Bench, others: Sequence[Path], *, seed: int) -> list[Nearest]:
     """Compare results with the most similar of other photos, as those that the engine was trained on."""
-    method = EngineMethod("compact", engine="compact", seed=seed)
-    result = bench.measure(method)
-    after = bench.observe("observing results", [o.path if o.status == "anonymized" else None for o in result.outcomes])
+    after = bench.results(EngineMethod("compact", engine="compact", seed=seed))
     known = bench.observe("observing others", others)
     found = []
     for recogniser in bench.recognisers:

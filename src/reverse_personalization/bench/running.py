@@ -99,6 +99,17 @@ class Bench:
         """Where a method's outputs are kept; other settings have another folder."""
         return self.folder / "outputs" / f"{method.name}-{hashlib.sha256(method.key.encode()).hexdigest()[:10]}"
 
+    def results(self, method: Method, photos: Sequence[Path] | None = None) -> list[Observation]:
+        """Run a method on photos, the trials' by default; nothing is seen of those that it did not anonymize."""
+        given = [trial.photo for trial in self.trials] if photos is None else photos
+        outcomes = method.run(
+            given,
+            self.output_folder(method),
+            lambda done, total: self.report(f"{method.name}: anonymizing", done, total),
+        )
+        made = [outcome.path if outcome.status == "anonymized" else None for outcome in outcomes]
+        return self.observe(f"{method.name}: observing", made)
+
     def measure(self, method: Method) -> MethodResult:
         """Run a method on every trial and measure what comes out."""
         photos = [trial.photo for trial in self.trials]

@@ -1,11 +1,16 @@
-"""Intervals for rates."""
+"""Rates with their intervals, and curves through them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from math import sqrt
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 Z95 = 1.959963984540054
+NEWTON_STEPS = 50
 
 
 @dataclass(frozen=True)
@@ -35,3 +40,23 @@ class Rate:
         """Percent with interval and counts."""
         low, high = self.interval
         return f"{self.value:.1%} [{low:.1%}, {high:.1%}] ({self.hits}/{self.trials})"
+
+
+def fit_logistic(
+    x: NDArray[np.floating], hits: NDArray[np.floating], trials: NDArray[np.floating], penalty: NDArray[np.floating]
+) -> NDArray[np.float64]:
+    """The most likely weights w of a logistic regression, 1 / (1 + exp(-x w)), by Newton's method.
+
+    Args:
+        x: float n x d; a column of ones for a bias.
+        hits: float n.
+        trials: float n, of which these are hits.
+        penalty: float d, on half the square of each weight.
+    """
+    rows, w = np.asarray(x, np.float64), np.zeros(x.shape[1])
+    for _ in range(NEWTON_STEPS):
+        p: Any = 1 / (1 + np.exp(-np.clip(rows @ w, -30, 30)))
+        slope = rows.T @ (hits - trials * p) - penalty * w
+        step = np.linalg.solve((rows * (trials * p * (1 - p))[:, None]).T @ rows + np.diag(penalty), slope)
+        w = w + step / max(1.0, float(np.abs(step).max()))
+    return w

@@ -8,15 +8,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from reverse_personalization.bench.methods import EngineMethod
 from reverse_personalization.bench.running import Bench
-from reverse_personalization.bench.statistics import Rate
+from reverse_personalization.bench.statistics import Rate, fit_logistic
 from reverse_personalization.media.atomic import write_atomically
 
-# Steps of Newton's method, and the penalty on the coefficients that keeps them finite where nobody or all are found.
-STEPS, PENALTY = 50, 0.05
+# On the coefficients; it keeps them finite where nobody is found, or all are.
+PENALTY = 0.05
 
 
 @dataclass(frozen=True)
@@ -54,22 +53,16 @@ def measure_strength(bench: Bench, strengths: Sequence[float], *, seed: int) -> 
         method = EngineMethod(f"strength {strength:g}", strength=strength, seed=seed, verified=False)
         for privacy in bench.measure(method).privacy:
             first.setdefault((privacy.recogniser, privacy.gallery), {})[strength] = privacy.ranks[1]
-    return [Curve(name, gallery, *fit_logistic(rates), rates) for (name, gallery), rates in first.items()]
+    return [Curve(name, gallery, *fit_curve(rates), rates) for (name, gallery), rates in first.items()]
 
 
-def fit_logistic(rates: dict[float, Rate]) -> tuple[float, float]:
-    """Intercept and slope of the most likely logistic curve through counts (Newton's method, slight penalty)."""
+def fit_curve(rates: dict[float, Rate]) -> tuple[float, float]:
+    """Intercept and slope of the most likely logistic curve through counts with a slight penalty."""
     x = np.stack([np.ones(len(rates)), np.array(list(rates))], 1)
     hits = np.array([rate.hits for rate in rates.values()], float)
     trials = np.array([rate.trials for rate in rates.values()], float)
-    w: NDArray[np.float64] = np.zeros(2)
-    for _ in range(STEPS):
-        p = 1 / (1 + np.exp(-np.clip(x @ w, -30, 30)))
-        slope = x.T @ (hits - trials * p) - PENALTY * w
-        curvature = (x * (trials * p * (1 - p))[:, None]).T @ x + PENALTY * np.eye(2)
-        step = np.linalg.solve(curvature, slope)
-        w = w + step / max(1.0, float(np.abs(step).max()))
-    return float(w[0]), float(w[1])
+    intercept, slope = fit_logistic(x, hits, trials, np.full(2, PENALTY))
+    return float(intercept), float(slope)
 
 
 def write_curves(curves: Sequence[Curve], folder: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +11,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from reverse_personalization import prompts
 from reverse_personalization.bench.observing import Observation
 from reverse_personalization.errors import InputError
+from reverse_personalization.prompts import age_of, says
 
 Mask = NDArray[np.bool_]
 # Fewest photos of a subset that is told of.
@@ -80,39 +81,25 @@ def turned(seen: Observation) -> float:
     return float(np.degrees(np.arccos(np.clip(abs(seen.pose[2, 2]), 0, 1))))
 
 
-def groups(photos: Sequence[Path], prompts: Mapping[str, str]) -> list[Subset]:
+def groups(photos: Sequence[Path], told_of: Mapping[str, str]) -> list[Subset]:
     """Groups by the words of the photos' prompts, with at least `LEAST` photos each."""
-    told = [prompts.get(photo.name, "") for photo in photos]
+    told = [told_of.get(photo.name, "") for photo in photos]
     found = [Subset(kind, name, np.array([says(prompt, words) for prompt in told])) for kind, name, words in WORDS]
     ages = np.array([age_of(prompt) for prompt in told])
     found += [Subset("age", name, (ages >= low) & (ages <= high)) for name, low, high in AGES]
     return [subset for subset in found if subset.members.sum() >= LEAST]
 
 
-def read_prompts(table: Path) -> dict[str, str]:
+def prompts_by_name(table: Path) -> dict[str, str]:
     """Prompts by file name, from a table with the columns `file` and `prompt`.
 
     Raises:
         InputError: it cannot be read, or has other columns.
     """
     try:
-        with table.open(encoding="utf-8", newline="") as lines:
-            return {Path(row["file"]).name: row["prompt"] or "" for row in csv.DictReader(lines)}
+        return {Path(file).name: prompt for file, prompt in prompts.read_prompts(table).items()}
     except (OSError, UnicodeDecodeError, KeyError, csv.Error):
         raise InputError(f"{table.name}: should be a CSV table with the columns file and prompt.") from None
-
-
-def says(prompt: str, words: Sequence[str]) -> bool:
-    """Whether one of the words is in a prompt."""
-    return any(re.search(rf"\b{word}\b", prompt) for word in words)
-
-
-def age_of(prompt: str) -> float:
-    """Years, by a prompt's words; NaN where it does not tell."""
-    if years := re.search(r"(\d+)-year-old", prompt):
-        return float(years[1])
-    words = {"baby": 2.0, "toddler": 2.0, "boy": 9.0, "girl": 9.0, "child": 9.0}
-    return next((age for word, age in words.items() if says(prompt, (word,))), float("nan"))
 
 
 def _highest(values: NDArray[np.floating]) -> Mask:

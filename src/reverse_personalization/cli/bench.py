@@ -80,7 +80,7 @@ def run(  # noqa: PLR0913, PLR0917 - what a run can be told, by name
         dataset=dataset,
         out=out,
         methods=tuple(method or (() if command or precomputed or adapter else ("compact",))),
-        adapters=tuple(adapter or ()),
+        adapters=tuple(_named(text, "--adapter") for text in adapter or ()),
         commands=tuple(_named(text, "--command") for text in command or ()),
         precomputed=tuple(_named(text, "--precomputed") for text in precomputed or ()),
         limit=limit,
@@ -199,11 +199,11 @@ def attributes(
 ) -> None:
     """Measure how often strangers become what `--attributes` asks for, by judges that learned from other photos."""
     from reverse_personalization.bench.asking import ask, judged_bench
-    from reverse_personalization.bench.subsets import read_prompts
+    from reverse_personalization.bench.subsets import prompts_by_name
 
     with steps() as progress:
         bench, judges = judged_bench(
-            photos, read_prompts(labels), out / "cache", limit=limit, seed=seed, report=progress
+            photos, prompts_by_name(labels), out / "cache", limit=limit, seed=seed, report=progress
         )
         answers = ask(bench, judges, seed=seed)
     for judge in judges:
@@ -240,9 +240,9 @@ def nearest(
 ) -> None:
     """Measure whether strangers resemble anybody in a folder, as of the training photos: none should be a copy."""
     from reverse_personalization.bench.resemblance import nearest as measure
-    from reverse_personalization.media.images import is_supported
+    from reverse_personalization.media.images import photos_below
 
-    others = sorted(path for path in training.rglob("*") if path.is_file() and is_supported(path))
+    others = list(photos_below(training))
     with steps() as progress:
         found = measure(_bench(dataset, out, limit, seed, progress), others, seed=seed)
     for each in found:

@@ -7,7 +7,7 @@ for every recogniser, at or below its usual, lower threshold, and large enough f
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -19,7 +19,7 @@ from reverse_personalization.faces.detection import Detector
 from reverse_personalization.faces.face import FloatArray
 from reverse_personalization.identity.base import Recogniser
 from reverse_personalization.identity.thresholds import threshold
-from reverse_personalization.media.images import is_supported, read_photo
+from reverse_personalization.media.images import photos_below, read_photo
 
 Rule = Literal["keep", "only"]
 # Pixels of a face's longer side, below which being unlike somebody says little.
@@ -115,11 +115,3 @@ class People:
             Likeness(recogniser.name, float(value), self._thresholds[recogniser.name])
             for recogniser, value in zip(self._recognisers, similarities, strict=True)
         )
-
-
-def photos_below(folder: Path) -> Iterator[Path]:
-    """The photos in a folder and the folders below it, without hidden ones, in the order of their names."""
-    for path in sorted(folder.rglob("*")):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.is_file() and is_supported(path) and not hidden:
-            yield path

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -123,9 +123,11 @@ class Verifier:
         settles it, so the others are not asked any more.
         """
         found = self._detector.find_again(image_rgb, source.face)
+        roles = {recogniser.name: role for recogniser, role in self._recognisers}
         similarities: list[Similarity] = []
-        for recogniser, role in self._recognisers:
-            similarities.append(self._compare(recogniser, role, image_rgb, found or source.face, source))
+        place = found or source.face
+        for name, after in self._similarities(image_rgb, place, source.embeddings, self._recognisers):
+            similarities.append(Similarity(name, roles[name], source.before[name], after, self._thresholds[name]))
             if similarities[-1].matches:
                 break
         return Check(tuple(similarities), found)
@@ -142,26 +144,25 @@ class Verifier:
             thorough: ask all recognisers; else only the quickest.
         """
         asked = self._recognisers if thorough else self._recognisers[:1]
-        return any(
-            recogniser.similarity(recogniser.embed(image_rgb, face), embeddings[recogniser.name]).item()
-            > self._thresholds[recogniser.name]
-            for recogniser, _ in asked
-        )
+        similarities = self._similarities(image_rgb, face, embeddings, asked)
+        return any(value > self._thresholds[name] for name, value in similarities)
 
     def all_match(self, image_rgb: ByteArray, face: Face, embeddings: dict[str, FloatArray]) -> bool:
         """Whether every recogniser takes a face for somebody whose embeddings, by recogniser, are given."""
-        return all(
-            recogniser.similarity(recogniser.embed(image_rgb, face), embeddings[recogniser.name]).item()
-            > self._thresholds[recogniser.name]
-            for recogniser, _ in self._recognisers
-        )
+        similarities = self._similarities(image_rgb, face, embeddings, self._recognisers)
+        return all(value > self._matches_above[name] for name, value in similarities)
 
-    def _compare(
-        self, recogniser: Recogniser, role: Role, image_rgb: ByteArray, face: Face, source: Source
-    ) -> Similarity:
-        name = recogniser.name
-        after = recogniser.similarity(recogniser.embed(image_rgb, face), source.embeddings[name])
-        return Similarity(name, role, source.before[name], float(after.item()), self._thresholds[name])
+    @staticmethod
+    def _similarities(
+        image_rgb: ByteArray,
+        face: Face,
+        embeddings: Mapping[str, FloatArray],
+        asked: Iterable[tuple[Recogniser, Role]],
+    ) -> Iterator[tuple[str, float]]:
+        """What a face's similarity to somebody is, recogniser by recogniser, as far as the caller asks on."""
+        for recogniser, _ in asked:
+            value = recogniser.similarity(recogniser.embed(image_rgb, face), embeddings[recogniser.name])
+            yield recogniser.name, float(value.item())
 
 
 def _mirror(image_rgb: ByteArray, face: Face) -> tuple[ByteArray, Face]:

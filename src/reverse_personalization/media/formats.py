@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -95,3 +96,11 @@ def heif_available() -> bool:
         return False
     pillow_heif.register_heif_opener()
     return True
+
+
+def photos_below(folder: Path) -> Iterator[Path]:
+    """The photos in a folder and the folders below it, without hidden ones, in the order of their names."""
+    for path in sorted(folder.rglob("*")):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if path.is_file() and is_supported(path) and not hidden:
+            yield path

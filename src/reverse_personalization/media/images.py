@@ -6,6 +6,7 @@ from reverse_personalization.media.formats import (
     can_carry_mark,
     is_supported,
     output_suffix,
+    photos_below,
 )
 from reverse_personalization.media.marking import read_mark
 from reverse_personalization.media.photo import Photo
@@ -19,6 +20,7 @@ __all__ = [
     "can_carry_mark",
     "is_supported",
     "output_suffix",
+    "photos_below",
     "read_mark",
     "read_photo",
     "write_photo",

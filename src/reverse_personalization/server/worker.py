@@ -100,11 +100,16 @@ class Worker(threading.Thread):
         self._store.fail(job.id, sentence, code)
         self.failed += 1
 
+    def _loaded(self) -> Anonymizer:
+        """The anonymizer; its models load with the first job."""
+        self._anonymizer = self._anonymizer or self._load(self._settings)
+        return self._anonymizer
+
     def _photo(self, job: Job) -> tuple[bytes, bytes]:
         """The result as PNG and its record."""
-        self._anonymizer = self._anonymizer or self._load(self._settings)
+        anonymizer = self._loaded()
         photo = read_photo(self._store.input(job.id), max_pixels=self._settings.max_pixels)
-        result = self._anonymizer.anonymize(photo)
+        result = anonymizer.anonymize(photo)
         if not result.faces:
             raise NoFaceError(NO_FACE)
         with tempfile.TemporaryDirectory(dir=self._store.folder) as folder:
@@ -114,7 +119,7 @@ class Worker(threading.Thread):
                 path,
                 source="photo",
                 settings=self._settings,
-                models=self._anonymizer.models,
+                models=anonymizer.models,
                 credentials=self._credentials,
             )
             return path.read_bytes(), record.to_json()
@@ -138,7 +143,14 @@ class Worker(threading.Thread):
                         raise GivenUpError
                     self._check_size(0 if frame <= most else frame / reader.rate, 0)
 
-                anonymize_video(source, path, self._settings, progress=progress, credentials=self._credentials)
+                anonymize_video(
+                    source,
+                    path,
+                    self._settings,
+                    anonymizer=self._loaded(),
+                    progress=progress,
+                    credentials=self._credentials,
+                )
             except NoFaceError:
                 raise NoFaceError(NO_FACE) from None
             except ReversePersonalizationError as error:

@@ -20,7 +20,7 @@ from reverse_personalization.faces.detection import YuNetDetector
 from reverse_personalization.faces.face import ByteArray, Face, FloatArray, Mesh
 from reverse_personalization.faces.mesh import FaceMesher
 from reverse_personalization.identity.sface import SFace
-from reverse_personalization.media.images import is_supported, read_photo
+from reverse_personalization.media.images import photos_below, read_photo
 
 CROP = 256
 # The recogniser's template, in the middle of the crop, with room for chin and forehead.
@@ -68,7 +68,7 @@ def build_dataset(folder: Path, *, progress: Progress | None = None) -> Training
     Raises:
         InputError: no face in any photo.
     """
-    photos = sorted(path for path in folder.rglob("*") if path.is_file() and is_supported(path))
+    photos = list(photos_below(folder))
     detector, mesher, recogniser = YuNetDetector(threshold=0.7, turned=False), FaceMesher(), SFace()
     rows: list[dict[str, object]] = []
     for done, path in enumerate(photos, 1):

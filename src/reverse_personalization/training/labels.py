@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Final
 import numpy as np
 
 from reverse_personalization.faces.face import FloatArray
+from reverse_personalization.prompts import age_of, read_prompts, says
 
 # Words of prompts that say that an attribute is there, and that it is not.
 WORDS: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
@@ -25,7 +24,6 @@ WORDS: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
 }
 # Members of parliament are unlabelled, but no children: about as old as they are on average.
 MEAN_AGES: Final = {"congress_modern": 59.0, "twfy_mpsOfficial": 52.0}
-AGES: Final = {"baby": 2.0, "boy": 9.0, "girl": 9.0}
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,31 +43,18 @@ def read_labels(folder: Path, sources: Sequence[str]) -> Labels:
     Photos that it does not list, and all where there is no such file, are unlabelled.
     """
     table = folder / "labels.csv"
-    prompts: dict[str, str] = {}
-    if table.exists():
-        with table.open(encoding="utf-8", newline="") as lines:
-            prompts = {row["file"]: row["prompt"] for row in csv.DictReader(lines)}
+    prompts = read_prompts(table) if table.exists() else {}
     told = [prompts.get(source, "") for source in sources]
-    ages = [MEAN_AGES.get(source.split("/")[0], _age(prompt)) for source, prompt in zip(sources, told, strict=True)]
+    ages = [MEAN_AGES.get(source.split("/")[0], age_of(prompt)) for source, prompt in zip(sources, told, strict=True)]
     values = {"age": np.array(ages, np.float32)}
     for name, (there, missing) in WORDS.items():
         values[name] = np.array([_presence(prompt, there, missing) for prompt in told], np.float32)
     return Labels(values)
 
 
-def _age(prompt: str) -> float:
-    if years := re.search(r"(\d+)-year-old", prompt):
-        return float(years[1])
-    return next((age for word, age in AGES.items() if _says(prompt, word)), float("nan"))
-
-
 def _presence(prompt: str, there: Sequence[str], missing: Sequence[str]) -> float:
     if not prompt:
         return float("nan")
-    if any(_says(prompt, word) for word in there):
+    if says(prompt, there):
         return 1.0
-    return 0.0 if any(_says(prompt, word) for word in missing) else float("nan")
-
-
-def _says(prompt: str, word: str) -> bool:
-    return re.search(rf"\b{word}\b", prompt) is not None
+    return 0.0 if says(prompt, missing) else float("nan")

@@ -42,6 +42,21 @@ class MeshedFace:
     encoding: Encoding
 
 
+@dataclass(frozen=True, eq=False)
+class Change:
+    """What new codes do to a face.
+
+    Attributes:
+        texture: float32 SIZE x SIZE x 3 RGB, in units of 0 to 1.
+        shift: float32 468 x 2, pixels by which the mesh moves where it is free to.
+        boldness: 0 to 1, how close to the eyes the change may go.
+    """
+
+    texture: FloatArray
+    shift: FloatArray
+    boldness: float
+
+
 class CompactEngine:
     """Small, trained by this project; see `docs/model_card_compact.md`."""
 
@@ -165,9 +180,10 @@ class CompactEngine:
             EngineError: the codes are not finite.
         """
         face: MeshedFace = encoded.context
-        found = self.drift(image_rgb, encoded, x) if drift is None else drift
+        change = self._change(encoded, x)
+        found = self._drift(image_rgb, face, change) if drift is None else drift
         back = found @ face.encoding.placement[:2, :2] / face.encoding.scale**2
-        return self._render(image_rgb, face, self._within_reach(encoded, x), back.astype(np.float32))
+        return self._render(image_rgb, face, change, back.astype(np.float32))
 
     def drift(self, image_rgb: ByteArray, encoded: Encoded, x: Array) -> FloatArray:
         """By how much the mesh leaves its place when a face has codes `x`: new brows draw the lids along.
@@ -177,32 +193,32 @@ class CompactEngine:
         Returns:
             float32 468 x 2, in canonical units.
         """
-        face: MeshedFace = encoded.context
-        codes = self._within_reach(encoded, x)
-        meant = self._renderer.mobility * SHAPE_SHARE * self._codec.decode_difference(face.encoding, codes)[1][:, :2]
-        wanted = self._mesher.again(image_rgb, face.mesh).points + meant
+        return self._drift(image_rgb, encoded.context, self._change(encoded, x))
+
+    def _drift(self, image_rgb: ByteArray, face: MeshedFace, change: Change) -> FloatArray:
+        wanted = self._mesher.again(image_rgb, face.mesh).points + self._renderer.mobility * change.shift
         back = np.zeros_like(wanted)
         for _ in range(ROUNDS):
-            changed = paste(image_rgb, self._render(image_rgb, face, codes, back))
+            changed = paste(image_rgb, self._render(image_rgb, face, change, back))
             back += SETTLED * (self._mesher.again(changed, face.mesh).points - wanted)
         return np.asarray(back @ face.encoding.placement[:2, :2].T, np.float32)
 
-    def _within_reach(self, encoded: Encoded, x: Array) -> FloatArray:
+    def _change(self, encoded: Encoded, x: Array) -> Change:
         if not np.isfinite(x).all():
             raise EngineError("The regenerated codes are not finite.")
+        encoding: Encoding = encoded.context.encoding
         reach = np.maximum(np.abs(encoded.x0), CODE_LIMIT)
-        return cast(FloatArray, np.clip(x, -reach, reach))
+        codes = cast(FloatArray, np.clip(x, -reach, reach))
+        texture, offset = self._codec.decode_difference(encoding, codes)
+        return Change(texture, SHAPE_SHARE * offset[:, :2], encoding.boldness(codes))
 
-    def _render(
-        self, image_rgb: ByteArray, face: MeshedFace, codes: FloatArray, back: FloatArray | float = 0.0
-    ) -> Rendering:
-        """The face with other codes, its mesh moved `back` by 468 x 2 pixels."""
-        texture, offset = self._codec.decode_difference(face.encoding, codes)
+    def _render(self, image_rgb: ByteArray, face: MeshedFace, change: Change, back: FloatArray) -> Rendering:
+        """The changed face, its mesh moved `back` by 468 x 2 pixels."""
         return self._renderer.render(
             image_rgb,
             face.mesh,
             face.encoding.coverage,
-            texture,
-            np.asarray(SHAPE_SHARE * offset[:, :2] - back, np.float32),
-            boldness=face.encoding.boldness(codes),
+            change.texture,
+            np.asarray(change.shift - back, np.float32),
+            boldness=change.boldness,
         )
