@@ -17,6 +17,7 @@ from reverse_personalization.bench.datasets import draw_trials, load_people
 from reverse_personalization.bench.frechet import frechet_distance
 from reverse_personalization.bench.observing import Observation, Observer, observe_all
 from reverse_personalization.errors import InputError
+from reverse_personalization.identity.onnx_recogniser import OnnxFile
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +59,33 @@ def test_a_mirror_image_looks_the_other_way(observer: Observer, astronaut: Any, 
     mirrored = observer.observe(np.ascontiguousarray(astronaut.image_rgb[:, ::-1]))
     assert mirrored.gaze[0] == pytest.approx(-seen.gaze[0], abs=6)
     assert mirrored.gaze[1] == pytest.approx(seen.gaze[1], abs=3)
+
+
+def test_a_blurred_face_is_a_worse_face(observer: Observer, astronaut: Any, seen: Observation) -> None:
+    blurred = [observer.observe(cv2.GaussianBlur(astronaut.image_rgb, (0, 0), sigma)) for sigma in (4, 8)]
+    lost = utility.quality_lost([seen, seen, seen], [seen, *blurred])
+    assert lost[0] == 0
+    assert 0.1 < lost[1] < lost[2] < 1
+
+
+def test_a_network_of_face_quality_is_asked(astronaut: Any, tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx", reason="onnx is not installed")
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    tensor = onnx.helper.make_tensor_value_info
+    graph = onnx.helper.make_graph(
+        [
+            onnx.helper.make_node("ReduceMean", ["crop"], ["mean"], axes=[2, 3], keepdims=0),
+            onnx.helper.make_node("ReduceMean", ["mean"], ["score"], axes=[1], keepdims=1),
+        ],
+        "brightness",
+        [tensor("crop", onnx.TensorProto.FLOAT, ["n", 3, 112, 112])],
+        [tensor("score", onnx.TensorProto.FLOAT, ["n", 1])],
+    )
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 13)], ir_version=8)
+    onnx.save(model, tmp_path / "brightness.onnx")
+    observer = Observer([OnnxFile("brightness", tmp_path / "brightness.onnx")])
+    bright, dark = (observer.observe(image) for image in (astronaut.image_rgb, astronaut.image_rgb // 2))
+    assert 0.1 < utility.score_lost("brightness", [bright], [dark])[0] < 1
 
 
 def test_expressions_are_measured_against_other_peoples(seen: Observation) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from reverse_personalization.bench.adapters import ADAPTERS, make_adapter
-from reverse_personalization.bench.methods import Classical, Command, Precomputed, make_method
+from reverse_personalization.bench.methods import Classical, Command, EngineMethod, Precomputed, make_method
 from reverse_personalization.errors import InputError, UsageError
 
 PROGRAM = """
@@ -157,3 +158,22 @@ def test_every_system_of_the_paper_has_an_adapter(tmp_path: Path, photos: list[P
         make_adapter("magic", "here")
     with pytest.raises(InputError, match="anonymize"):
         make_adapter("fams", str(tmp_path / "nowhere.py"))
+
+
+def test_processes_side_by_side_make_what_one_makes(astronaut: Any, hopper: Any, tmp_path: Path) -> None:
+    photos = []
+    for name, portrait in (("astronaut", astronaut), ("hopper", hopper)):
+        for size in (200, 240):
+            photos.append(tmp_path / f"{name}{size}.png")
+            Image.fromarray(portrait.image_rgb).resize((size, size)).save(photos[-1])
+    done: list[int] = []
+    two = EngineMethod("compact", workers=2, seed=3, verified=False)
+    beside = two.run(photos, tmp_path / "two", lambda number, total: done.append(number))
+    alone = EngineMethod("compact", seed=3, verified=False).run(photos, tmp_path / "one", lambda number, total: None)
+    assert done == [1, 2, 3, 4]
+    assert [o.status for o in beside] == [o.status for o in alone] == ["anonymized"] * 4
+    for one, other in zip(alone, beside, strict=True):
+        assert one.path is not None
+        assert other.path is not None
+        before, after = (np.asarray(Image.open(o.path), np.int16) for o in (one, other))
+        assert np.abs(before - after).mean() < 0.5  # threads round otherwise

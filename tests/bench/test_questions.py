@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ from PIL import Image
 from scipy.stats import mannwhitneyu
 from typer.testing import CliRunner
 
-from reverse_personalization.bench.asking import area_under_curve, labelled, train_judges
+from reverse_personalization.bench.judging import Judge, area_under_curve, kept_attributes, labelled, train_judges
+from reverse_personalization.bench.observing import Observation
 from reverse_personalization.bench.statistics import Rate
 from reverse_personalization.bench.strength import Curve, fit_curve
 from reverse_personalization.cli.bench import app
@@ -49,6 +51,21 @@ def test_the_area_under_the_curve_is_that_of_its_definition() -> None:
     positive, negative = scores[labels == 1], scores[labels == 0]
     pairs = mannwhitneyu(positive, negative).statistic
     assert area_under_curve(scores, labels) == pytest.approx(pairs / (len(positive) * len(negative)))
+
+
+def test_attributes_are_kept_where_the_judge_says_the_same(seen_of: Callable[[float], Observation]) -> None:
+    judge = Judge("woman", np.array([1.0, 0.0, -0.1]), 0.9, 100)
+    before, after = [seen_of(1), seen_of(1), seen_of(-1), seen_of(1)], [seen_of(1), seen_of(-1), seen_of(-1)]
+    (kept,) = kept_attributes([judge], before, [*after, seen_of(np.nan)])
+    assert (kept.hits, kept.trials) == (2, 3)
+
+
+@pytest.fixture
+def seen_of() -> Callable[[float], Observation]:
+    nothing = np.zeros(3, np.float32)
+    return lambda x: Observation(
+        {"sface": np.array([x, 0.5], np.float32)}, 1, 80, np.zeros((468, 2)), np.eye(3), nothing[:2], nothing, nothing
+    )
 
 
 def test_labels_say_nothing_where_the_prompt_does_not() -> None:

@@ -85,7 +85,7 @@ def test_a_group_that_fares_worse_shows() -> None:
     np.testing.assert_array_equal(privacy.first, women & (np.arange(COUNT) % 2 == 0))
     outcomes = tuple(Outcome("anonymized" if w else "obscured", None) for w in women)
     per_photo = {"gaze, degrees": np.where(women, 4, 2).astype(np.float32)}
-    result = MethodResult("m", {}, (privacy,), Rate(0, COUNT), {}, {}, None, per_photo, outcomes)
+    result = MethodResult("m", {}, (privacy,), Rate(0, COUNT), {}, {}, {}, {}, None, 1, per_photo, outcomes)
     subsets = [Subset("gender", "women", women), Subset("gender", "men", ~women)]
     found = subset_lines(subsets, [result])
     assert value(found, "rank-1, other photo", "women") == 0.5

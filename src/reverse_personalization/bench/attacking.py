@@ -38,7 +38,20 @@ class Attack:
     people: int
 
 
-def attack(bench: Bench, result: MethodResult, make: Make) -> list[Attack]:
+@dataclass(frozen=True)
+class Attacked:
+    """What all attacks reached.
+
+    Attributes:
+        attacks: one for each attack and recogniser.
+        recovered: by guidance, what the recovery made of each trial's result.
+    """
+
+    attacks: tuple[Attack, ...]
+    recovered: Mapping[float, Sequence[Path | None]]
+
+
+def attack(bench: Bench, result: MethodResult, make: Make) -> Attacked:
     """Try every attack on the outputs of an engine.
 
     Args:
@@ -47,7 +60,7 @@ def attack(bench: Bench, result: MethodResult, make: Make) -> list[Attack]:
         make: the engine as an attacker can have it, by `seed`, and by `guidance`.
     """
     photos = [trial.photo for trial in bench.trials]
-    outputs = [outcome.path for outcome in result.outcomes]
+    outputs = result.outputs
     others = [trial.other for trial in bench.trials]
     guessed = [_made(bench, make(seed=seed), photos) for seed in GUESSES]
     recovered = {
@@ -62,7 +75,7 @@ def attack(bench: Bench, result: MethodResult, make: Make) -> list[Attack]:
     found: list[Attack] = []
     for recogniser in bench.recognisers:
         found += _by(recogniser, bench, outputs, guessed, recovered, linked)
-    return found
+    return Attacked(tuple(found), recovered)
 
 
 def _by(

@@ -76,17 +76,10 @@ def plot_sweep(strengths: Sequence[float], results: Sequence[MethodResult], reco
 
 
 def face_sheet(
-    sources: Sequence[Path],
-    seen: Sequence[Observation],
-    results: Sequence[MethodResult],
-    chosen: Sequence[int],
-    path: Path,
+    columns: Sequence[Sequence[Path | None]], seen: Sequence[Observation], chosen: Sequence[int], path: Path
 ) -> None:
-    """Faces as rows, the source and each method as columns (Fig. 14 to 19)."""
-    rows = []
-    for i in chosen:
-        outputs = [result.outcomes[i].path for result in results]
-        rows.append(np.hstack([face_tile(photo, seen[i]) for photo in (sources[i], *outputs)]))
+    """Faces as rows; the source, and what was made of it, as columns (Fig. 13 to 19)."""
+    rows = [np.hstack([face_tile(photos[i], seen[i]) for photos in columns]) for i in chosen]
     if rows:
         Image.fromarray(np.vstack(rows)).save(path)
 

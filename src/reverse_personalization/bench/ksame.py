@@ -24,6 +24,8 @@ MARGIN = 0.05
 class KSame:
     """Aligned pixels, averaged over the k nearest faces among the photos of the run."""
 
+    workers = 1
+
     def __init__(self) -> None:
         """Load the detector."""
         self.name, self.key = "k-same", f"k-same {K}"

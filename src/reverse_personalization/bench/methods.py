@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol
 
@@ -24,11 +25,13 @@ from PIL import Image
 
 from reverse_personalization.anonymizer import Anonymizer
 from reverse_personalization.bench.embedding import MAX_PIXELS, middlemost
+from reverse_personalization.bench.processes import side_by_side
 from reverse_personalization.canvas import FaceAtWork, FaceResult
 from reverse_personalization.errors import InputError, ReversePersonalizationError, UsageError
 from reverse_personalization.faces.compositing import paste
 from reverse_personalization.faces.detection import YuNetDetector
 from reverse_personalization.faces.face import ByteArray
+from reverse_personalization.media.atomic import write_atomically
 from reverse_personalization.media.images import read_photo
 from reverse_personalization.obscuring import obscure
 from reverse_personalization.settings import Fallback
@@ -68,6 +71,11 @@ class Method(Protocol):
         """Everything that decides what comes out, for the cache."""
         ...
 
+    @property
+    def workers(self) -> int:
+        """Processes that anonymize side by side, which makes each photo slower."""
+        ...
+
     def run(self, photos: Sequence[Path], folder: Path, progress: Progress) -> list[Outcome]:
         """Anonymize photos into a folder; what is there already is not made again."""
         ...
@@ -76,9 +84,10 @@ class Method(Protocol):
 class EngineMethod:
     """One of our engines."""
 
-    def __init__(self, name: str, *, verified: bool = True, **options: Any) -> None:
+    def __init__(self, name: str, *, verified: bool = True, workers: int = 1, **options: Any) -> None:
         """Load the engine; `options` are those of `Anonymizer`."""
-        self.name = name
+        self.name, self.workers = name, workers
+        self._recipe = (name, verified, tuple(options.items()))
         self.anonymizer = Anonymizer(**options) if verified else Unverified(**options)
         self.key = f"{name} {verified} {self.anonymizer.settings.model_dump_json()} {self.anonymizer.models}"
 
@@ -90,9 +99,19 @@ class EngineMethod:
             return result.image, "no face found"
         return result.image, "anonymized" if face.verdict == "anonymized" else "obscured"
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Models cannot be sent to another process, which loads its own."""
+        return _loaded, self._recipe
+
     def run(self, photos: Sequence[Path], folder: Path, progress: Progress) -> list[Outcome]:
         """See `Method.run`."""
-        return one_by_one(self, photos, folder, progress)
+        return one_by_one(self, photos, folder, progress, workers=self.workers)
+
+
+@cache
+def _loaded(name: str, verified: bool, options: tuple[tuple[str, Any], ...]) -> EngineMethod:
+    """One for each process."""
+    return EngineMethod(name, verified=verified, **dict(options))
 
 
 class Unverified(Anonymizer):
@@ -109,6 +128,8 @@ class Unverified(Anonymizer):
 
 class Classical:
     """Blurred, pixelated or solid faces, as most tools make them; or nothing done at all, as a check."""
+
+    workers = 1
 
     def __init__(self, kind: Fallback | Literal["none"]) -> None:
         """Take the kind."""
@@ -131,6 +152,8 @@ class Classical:
 
 class Command:
     """Somebody else's program, in its own environment: a folder in, a folder out."""
+
+    workers = 1
 
     def __init__(self, name: str, template: str, *, timeout: float | None = None, folder: Path | None = None) -> None:
         """Take a command line with {in_dir} and {out_dir} in it, and the folder that it is to run in.
@@ -178,6 +201,8 @@ class Command:
 class Precomputed:
     """Outputs that were made elsewhere."""
 
+    workers = 1
+
     def __init__(self, name: str, folder: Path) -> None:
         """Take the folder.
 
@@ -199,16 +224,24 @@ class Precomputed:
         return outcomes
 
 
-def make_method(name: str, **options: Any) -> Method:
+def make_method(name: str, *, workers: int = 1, **options: Any) -> Method:
     """A built-in method by its name: compact, sdxl, nullface, blur, pixelate, solid, k-same, none.
+
+    Args:
+        name: of the method.
+        workers: processes for the compact engine.
+        options: of `Anonymizer`, for our engines.
 
     Raises:
         UsageError: there is no such method.
     """
-    if name in ("compact", "sdxl"):
+    if name == "compact":
+        return EngineMethod(name, workers=workers, **options)
+    if name == "sdxl":
         return EngineMethod(name, engine=name, **options)
     if name == "nullface":
-        return EngineMethod(name, method="nullface", **{k: v for k, v in options.items() if k != "guidance"})
+        told = {option: value for option, value in options.items() if option != "guidance"}
+        return EngineMethod(name, method="nullface", workers=workers, **told)
     if name == "k-same":
         from reverse_personalization.bench.ksame import KSame
 
@@ -224,22 +257,39 @@ def one_by_one(
     photos: Sequence[Path],
     folder: Path,
     progress: Progress,
+    *,
+    workers: int = 1,
 ) -> list[Outcome]:
     """Photos one by one, each output beside a note of its status, so that a run can be resumed."""
     folder.mkdir(parents=True, exist_ok=True)
-    outcomes = []
-    for done, photo in enumerate(photos, 1):
-        output, note = folder / f"{_stem(photo)}.png", folder / f"{_stem(photo)}.json"
-        if not note.exists():
-            start = time.perf_counter()
-            image, status = method(read_photo(photo, max_pixels=MAX_PIXELS).image_rgb)
-            seconds = time.perf_counter() - start
-            Image.fromarray(image).save(output)
-            note.write_text(json.dumps({"status": status, "seconds": seconds}))
-        kept = json.loads(note.read_text())
-        outcomes.append(_judged(photo, output, kept["status"], kept["seconds"]))
-        progress(done, len(photos))
-    return outcomes
+    work = partial(_one, method, folder)
+    missing = sum(not _note(photo, folder).exists() for photo in photos)
+    if workers <= 1 or missing < 2 * workers:
+        return [_told(work(photo), progress, i, len(photos)) for i, photo in enumerate(photos, 1)]
+    with side_by_side(workers) as pool:
+        made = pool.map(work, photos, chunksize=2)
+        return [_told(outcome, progress, i, len(photos)) for i, outcome in enumerate(made, 1)]
+
+
+def _one(method: Callable[[ByteArray], tuple[ByteArray, Status]], folder: Path, photo: Path) -> Outcome:
+    output, note = folder / f"{_stem(photo)}.png", _note(photo, folder)
+    if not note.exists():
+        start = time.perf_counter()
+        image, status = method(read_photo(photo, max_pixels=MAX_PIXELS).image_rgb)
+        seconds = time.perf_counter() - start
+        Image.fromarray(image).save(output)
+        write_atomically(note, json.dumps({"status": status, "seconds": seconds}).encode())
+    kept = json.loads(note.read_text())
+    return _judged(photo, output, kept["status"], kept["seconds"])
+
+
+def _told(outcome: Outcome, progress: Progress, done: int, total: int) -> Outcome:
+    progress(done, total)
+    return outcome
+
+
+def _note(photo: Path, folder: Path) -> Path:
+    return folder / f"{_stem(photo)}.json"
 
 
 def _stem(photo: Path) -> str:

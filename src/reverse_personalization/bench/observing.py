@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +13,7 @@ import cv2
 import numpy as np
 
 from reverse_personalization.bench.embedding import MAX_PIXELS, middlemost
+from reverse_personalization.bench.processes import side_by_side
 from reverse_personalization.faces import topology
 from reverse_personalization.faces.detection import YuNetDetector
 from reverse_personalization.faces.face import ByteArray, FloatArray, Mesh
@@ -156,9 +155,7 @@ def observe_all(
     look = partial(_observed, folder=kept, files=files)
     if workers <= 1:
         return [_told(look(path), progress, i, len(paths)) for i, path in enumerate(paths, 1)]
-    # Forked processes would inherit the networks' threads, and hang on them.
-    spawn = get_context("spawn")
-    with ProcessPoolExecutor(workers, spawn, cv2.setNumThreads, (1,)) as pool:
+    with side_by_side(workers) as pool:
         return [_told(seen, progress, i, len(paths)) for i, seen in enumerate(pool.map(look, paths, chunksize=4), 1)]
 
 

@@ -14,11 +14,12 @@ from typing import Any
 
 from reverse_personalization.bench import figures, tables
 from reverse_personalization.bench.adapters import make_adapter
-from reverse_personalization.bench.attacking import as_lines, attack
+from reverse_personalization.bench.attacking import Attacked, as_lines, attack
 from reverse_personalization.bench.datasets import Trial, draw_trials, load_people
+from reverse_personalization.bench.judging import Judge, learn
 from reverse_personalization.bench.methods import Command, EngineMethod, Method, Precomputed, make_method
 from reverse_personalization.bench.page import write_page
-from reverse_personalization.bench.running import Bench, MethodResult
+from reverse_personalization.bench.running import Bench, Evaluators, MethodResult
 from reverse_personalization.bench.subsets import Subset, groups, hard_cases, prompts_by_name
 from reverse_personalization.errors import UsageError
 from reverse_personalization.identity.onnx_recogniser import OnnxFile
@@ -48,6 +49,10 @@ class Asked:
     workers: int | None = None
     labels: Path | None = None
     recognisers: tuple[OnnxFile, ...] = ()
+    qualities: tuple[OnnxFile, ...] = ()
+    judge_photos: Path | None = None
+    judge_labels: Path | None = None
+    inception: Path | None = None
 
 
 def run_bench(asked: Asked, report: Report) -> list[tables.Line]:
@@ -61,17 +66,27 @@ def run_bench(asked: Asked, report: Report) -> list[tables.Line]:
         raise UsageError("--attacks: tries the compact engine; add --method compact.")
     people = load_people(asked.dataset, identities=asked.identities, listed=asked.listed)
     trials = draw_trials(people, limit=asked.limit, seed=asked.seed)
-    methods = _methods(asked)
-    asked.out.mkdir(parents=True, exist_ok=True)
     workers = asked.workers or os.cpu_count() or 1
-    bench = Bench(people, trials, asked.out / "cache", files=asked.recognisers, workers=workers, report=report)
+    methods = _methods(asked, workers)
+    asked.out.mkdir(parents=True, exist_ok=True)
+    bench = Bench(
+        people,
+        trials,
+        asked.out / "cache",
+        evaluators=Evaluators(asked.recognisers, asked.qualities, _judges(asked, workers, report), asked.inception),
+        workers=workers,
+        report=report,
+    )
     results = [bench.measure(method) for method in methods]
     found = tables.lines(bench.sources(), results)
     if asked.attacks:
         compact = next(result for result in results if result.name == "compact")
-        found += as_lines("compact", attack(bench, compact, partial(EngineMethod, "compact")))
+        attacked = attack(bench, compact, partial(EngineMethod, "compact", workers=workers))
+        found += as_lines("compact", attacked.attacks)
+        _draw_recovery(bench, compact, attacked, asked.out / "recovery.png")
     swept = [
-        bench.measure(EngineMethod(f"compact {w:g}", guidance=w, seed=asked.seed, verified=False)) for w in asked.sweep
+        bench.measure(EngineMethod(f"compact {w:g}", guidance=w, seed=asked.seed, verified=False, workers=workers))
+        for w in asked.sweep
     ]
     found += tables.lines([], swept)
     subsets = _subsets(asked, bench)
@@ -80,15 +95,39 @@ def run_bench(asked: Asked, report: Report) -> list[tables.Line]:
     return found
 
 
+def _draw_recovery(bench: Bench, result: MethodResult, attacked: Attacked, path: Path) -> None:
+    """Sources, results, and what each guidance makes of the results (Fig. 13)."""
+    photos = [trial.photo for trial in bench.trials]
+    columns: list[Sequence[Path | None]] = [photos, result.outputs, *attacked.recovered.values()]
+    figures.face_sheet(columns, bench.source, range(min(figures.SHEET, len(photos))), path)
+
+
+def _judges(asked: Asked, workers: int, report: Report) -> tuple[Judge, ...]:
+    if asked.judge_photos is None or asked.judge_labels is None:
+        if asked.judge_photos is not asked.judge_labels:
+            raise UsageError("--judge-photos and --judge-labels: judges learn from both; give the other one, too.")
+        return ()
+    judges, _ = learn(
+        asked.judge_photos,
+        prompts_by_name(asked.judge_labels),
+        asked.out / "cache",
+        seed=asked.seed,
+        workers=workers,
+        report=report,
+        files=(*asked.recognisers, *asked.qualities),
+    )
+    return tuple(judges)
+
+
 def _subsets(asked: Asked, bench: Bench) -> list[Subset]:
     prompts = {} if asked.labels is None else prompts_by_name(asked.labels)
     return [*hard_cases(bench.source), *groups([trial.photo for trial in bench.trials], prompts)]
 
 
-def _methods(asked: Asked) -> list[Method]:
+def _methods(asked: Asked, workers: int) -> list[Method]:
     ours = {"seed": asked.seed} | ({} if asked.guidance is None else {"guidance": asked.guidance})
     return [
-        *(make_method(name, **ours) for name in asked.methods),
+        *(make_method(name, workers=workers, **ours) for name in asked.methods),
         *(Command(name, line) for name, line in asked.commands),
         *(Precomputed(name, Path(folder)) for name, folder in asked.precomputed),
         *(make_adapter(name, given) for name, given in asked.adapters),
@@ -117,12 +156,15 @@ def _write(
         for result in results:
             worst = figures.most_alike(result, recogniser.name)
             sheet = out / f"worst-{result.name}-{recogniser.name}.png"
-            figures.face_sheet(photos, bench.source, [result], worst, sheet)
+            figures.face_sheet([photos, result.outputs], bench.source, worst, sheet)
             for subset in subsets:
                 among = figures.most_alike(result, recogniser.name, among=subset.members)
                 name = re.sub(r"[^a-z0-9]+", "-", subset.name.lower()).strip("-")
-                figures.face_sheet(photos, bench.source, [result], among, sheet.with_stem(f"{sheet.stem}-{name}"))
-    figures.face_sheet(photos, bench.source, results, range(min(12, len(photos))), out / "faces.png")
+                figures.face_sheet(
+                    [photos, result.outputs], bench.source, among, sheet.with_stem(f"{sheet.stem}-{name}")
+                )
+    columns: list[Sequence[Path | None]] = [photos, *(result.outputs for result in results)]
+    figures.face_sheet(columns, bench.source, range(min(12, len(photos))), out / "faces.png")
     write_page(out / "report.html", found, results, photos, bench.source, run)
 
 
@@ -131,7 +173,7 @@ def _record(asked: Asked, bench: Bench) -> dict[str, Any]:
     told = {
         name: _plain(value)
         for name, value in asdict(asked).items()
-        if name not in ("out", "dataset", "recognisers", "adapters")
+        if name not in ("out", "dataset", "recognisers", "qualities", "adapters")
     }
     return told | {
         "adapters": [name for name, _ in asked.adapters],
@@ -139,6 +181,7 @@ def _record(asked: Asked, bench: Bench) -> dict[str, Any]:
         "people": len(bench.people),
         "photos": len(bench.trials),
         "recognisers": [recogniser.name for recogniser in bench.recognisers],
+        "qualities": [quality.name for quality in asked.qualities],
         "data_sha256": _digest(bench.trials),
         "version": tool_version(),
         "python": platform.python_version(),

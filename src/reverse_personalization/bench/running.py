@@ -12,7 +12,9 @@ import numpy as np
 
 from reverse_personalization.bench import utility
 from reverse_personalization.bench.datasets import Person, Trial
+from reverse_personalization.bench.fidelity import fid_and_kid
 from reverse_personalization.bench.frechet import frechet_distance
+from reverse_personalization.bench.judging import Judge, kept_attributes
 from reverse_personalization.bench.methods import Method, Outcome
 from reverse_personalization.bench.observing import Observation, Observer, observe_all
 from reverse_personalization.bench.privacy import Gallery, Privacy, assess
@@ -38,7 +40,10 @@ class MethodResult:
         found: results in which the detector finds a face again.
         utility: by quantity.
         frechet: Frechet distance of sources' and results' features, by recogniser whose space it is.
+        fidelity: FID and KID, where Inception's weights were given.
+        kept: by attribute, results of which a judge says what it says of the source, where there are judges.
         seconds: per photo, median; None where the method is not timed.
+        workers: processes that anonymized side by side while it was timed.
         per_photo: by quantity, float32 n, NaN where unknown.
         outcomes: one for each trial.
     """
@@ -49,9 +54,39 @@ class MethodResult:
     found: Rate
     utility: dict[str, Spread]
     frechet: dict[str, float]
+    fidelity: dict[str, float]
+    kept: dict[str, Rate]
     seconds: float | None
+    workers: int
     per_photo: dict[str, FloatArray]
     outcomes: tuple[Outcome, ...]
+
+    @property
+    def outputs(self) -> list[Path | None]:
+        """The output of each trial, where there is one."""
+        return [outcome.path for outcome in self.outcomes]
+
+
+@dataclass(frozen=True)
+class Evaluators:
+    """Evaluators that a user brings.
+
+    Attributes:
+        recognisers: besides dlib's ResNet and SFace.
+        qualities: networks that give a crop's quality as one number, the higher the better.
+        judges: of attributes that are to be kept; they learned with the same networks.
+        inception: Inception's weights, for FID and KID.
+    """
+
+    recognisers: tuple[OnnxFile, ...] = ()
+    qualities: tuple[OnnxFile, ...] = ()
+    judges: tuple[Judge, ...] = ()
+    inception: Path | None = None
+
+    @property
+    def networks(self) -> tuple[OnnxFile, ...]:
+        """All that look at crops."""
+        return self.recognisers + self.qualities
 
 
 class Bench:
@@ -63,7 +98,7 @@ class Bench:
         trials: Sequence[Trial],
         folder: Path,
         *,
-        files: Sequence[OnnxFile] = (),
+        evaluators: Evaluators | None = None,
         workers: int = 1,
         report: Report | None = None,
     ) -> None:
@@ -73,14 +108,14 @@ class Bench:
             people: the gallery, by their first photos.
             trials: what is anonymized.
             folder: keeps outputs and observations, so that a second run costs only what is new.
-            files: recognisers besides dlib's ResNet and SFace.
+            evaluators: besides those that are built in.
             workers: processes that observe.
             report: called with what is being done, how much of it is, and the total.
         """
         self.people, self.trials, self.folder = tuple(people), tuple(trials), folder
         self.report: Report = report or (lambda what, done, total: None)
-        self._files, self._workers = tuple(files), workers
-        self.recognisers: tuple[Recogniser, ...] = Observer(self._files).recognisers
+        self._with, self._workers = evaluators or Evaluators(), workers
+        self.recognisers: tuple[Recogniser, ...] = Observer(self._with.recognisers).recognisers
         photos = [person.photos[0] for person in people] + [trial.photo for trial in trials]
         seen = self.observe("observing sources", photos)
         self.gallery, self.source = seen[: len(people)], seen[len(people) :]
@@ -90,7 +125,7 @@ class Bench:
         return observe_all(
             photos,
             self.folder / "observations",
-            files=self._files,
+            files=self._with.networks,
             workers=self._workers,
             progress=lambda done, total: self.report(what, done, total),
         )
@@ -135,7 +170,10 @@ class Bench:
             Rate(int(utility.found_again(after).sum()), len(after)),
             {name: spread(values) for name, values in per_photo.items()},
             {r.name: frechet_distance(embeddings(self.source, r), embeddings(after, r)) for r in self.recognisers},
+            {} if self._with.inception is None else fid_and_kid(photos, usable, self._with.inception),
+            self._kept(after),
             float(np.median(seconds)) if seconds else None,
+            method.workers,
             per_photo | {f"similarity, {r.name}": self._similarities(r, after) for r in self.recognisers},
             tuple(outcomes),
         )
@@ -151,7 +189,12 @@ class Bench:
             "expression, share of random": utility.expression_change(self.source, after),
             "landmarks, share of eye distance": utility.landmark_change(self.source, after),
             "colour, CIELAB": utility.colour_change(self.source, after),
-        }
+            "face quality lost, share": utility.quality_lost(self.source, after),
+        } | {f"{q.name} lost": utility.score_lost(q.name, self.source, after) for q in self._with.qualities}
+
+    def _kept(self, after: Sequence[Observation]) -> dict[str, Rate]:
+        names = [f"{judge.attribute} (AUC {judge.area:.2f})" for judge in self._with.judges]
+        return dict(zip(names, kept_attributes(self._with.judges, self.source, after), strict=True))
 
     def _privacy(self, after: Sequence[Observation]) -> list[Privacy]:
         own = [trial.person for trial in self.trials]

@@ -66,19 +66,13 @@ def lines(sources: Sequence[Privacy], results: Sequence[MethodResult]) -> list[L
             found.append(Line(result.name, f"{name}, 95th percentile", "embedded", of.p95, nan, nan, of.count, missing))
         for space, distance in result.frechet.items():
             found.append(Line(result.name, "Frechet distance (no FID)", space, distance, math.nan, math.nan, total, 0))
+        for metric, value in result.fidelity.items():
+            found.append(Line(result.name, metric, "torch-fidelity", value, *NONE, total, 0))
+        for judged, rate in result.kept.items():
+            found.append(_rate(result.name, f"kept: {judged}", "judge", rate, total - rate.trials))
         if result.seconds is not None:
-            found.append(
-                Line(
-                    result.name,
-                    "seconds a photo, median",
-                    "clock",
-                    result.seconds,
-                    math.nan,
-                    math.nan,
-                    total,
-                    0,
-                )
-            )
+            clock = "clock" if result.workers == 1 else f"clock, {result.workers} side by side"
+            found.append(Line(result.name, "seconds a photo, median", clock, result.seconds, *NONE, total, 0))
     return found
 
 
@@ -175,7 +169,7 @@ def shown(line: Line) -> str:
     """A number with its interval; shares as percentages."""
     if math.isnan(line.value):
         return "-"
-    of_rate = line.evaluator in ("run", "yunet") or "rank" in line.quantity or "rate" in line.quantity
+    of_rate = line.evaluator in ("run", "yunet", "judge") or "rank" in line.quantity or "rate" in line.quantity
     of_rate = of_rate and not line.quantity.startswith("ratio")
     scale, unit, digits = (100, "%", 1) if of_rate else (1, "", 2)
     text = f"{line.value * scale:.{digits}f}{unit}"

@@ -99,6 +99,22 @@ def colour_change(before: Sequence[Observation], after: Sequence[Observation]) -
     return np.array([np.linalg.norm(b.colour - a.colour) for b, a in pairs], np.float32)
 
 
+def quality_lost(before: Sequence[Observation], after: Sequence[Observation]) -> FloatArray:
+    """Share by which the length of SFace's features falls; negative where it grows.
+
+    A recogniser's features shorten where a face is blurred, dark or no good face (Ranjan et al. 2017; Meng et al.
+    2021, MagFace), so that their length is a measure of face quality that needs no other network.
+    """
+    one, other = (np.array([np.linalg.norm(o.embeddings["sface"]) for o in of]) for of in (before, after))
+    return np.asarray(1 - other / one, np.float32)
+
+
+def score_lost(name: str, before: Sequence[Observation], after: Sequence[Observation]) -> FloatArray:
+    """By how much the one number falls that a network of face quality gives."""
+    pairs = zip(before, after, strict=True)
+    return np.array([b.embeddings[name][0] - a.embeddings[name][0] for b, a in pairs], np.float32)
+
+
 def found_again(after: Sequence[Observation]) -> NDArray[np.bool_]:
     """Whether the detector finds a face with a score above `FOUND`."""
     return np.array([o.score > FOUND for o in after])

@@ -65,8 +65,21 @@ def run(  # noqa: PLR0913, PLR0917 - what a run can be told, by name
         list[str] | None,
         typer.Option(help="NAME=FILE.onnx, or NAME=FILE.onnx,bgr (AdaFace): looks for people too; may be repeated."),
     ] = None,
+    quality: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=FILE.onnx[,bgr]: a network of face quality, such as eDifFIQA; may be repeated."),
+    ] = None,
     labels: Annotated[Path | None, typer.Option(help="CSV of file and prompt: every number by group as well.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes that observe; one a core by default.")] = None,
+    judge_photos: Annotated[
+        Path | None, typer.Option(help="Labelled photos: judges learn from them which attributes are kept.")
+    ] = None,
+    judge_labels: Annotated[Path | None, typer.Option(help="CSV of file and prompt of the --judge-photos.")] = None,
+    inception: Annotated[
+        Path | None, typer.Option(help="Inception's weights, as torch-fidelity has them: FID and KID as well.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes that observe, and anonymize by compact; one a core by default.")
+    ] = None,
 ) -> None:
     """Measure how private and how useful methods' results are, in one report.
 
@@ -92,7 +105,11 @@ def run(  # noqa: PLR0913, PLR0917 - what a run can be told, by name
         listed=listed,
         workers=workers,
         labels=labels,
-        recognisers=tuple(_onnx_file(text) for text in recogniser or ()),
+        recognisers=tuple(_onnx_file(text, "--recogniser") for text in recogniser or ()),
+        qualities=tuple(_onnx_file(text, "--quality") for text in quality or ()),
+        judge_photos=judge_photos,
+        judge_labels=judge_labels,
+        inception=inception,
     )
     with steps() as progress:
         found = run_bench(asked, progress)
@@ -121,13 +138,13 @@ def _named(text: str, option: str) -> tuple[str, str]:
     return name, value
 
 
-def _onnx_file(text: str) -> OnnxFile:
+def _onnx_file(text: str, option: str) -> OnnxFile:
     from reverse_personalization.identity.onnx_recogniser import OnnxFile
 
-    name, value = _named(text, "--recogniser")
+    name, value = _named(text, option)
     path, _, channels = value.partition(",")
     if channels not in ("", "rgb", "bgr"):
-        raise UsageError(f"--recogniser {text}: channels are rgb or bgr, as in adaface=adaface_ir101.onnx,bgr.")
+        raise UsageError(f"{option} {text}: channels are rgb or bgr, as in adaface=adaface_ir101.onnx,bgr.")
     return OnnxFile(name, Path(path), "bgr" if channels == "bgr" else "rgb")
 
 
