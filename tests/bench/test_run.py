@@ -123,6 +123,10 @@ def test_the_page_in_a_browser(ran: tuple[Path, list[Line]]) -> None:
         page.on("request", lambda request: asked.append(request.url))
         page.goto((out / "report.html").as_uri())
         assert page.locator("tbody tr").count() > 20
+        assert page.locator("details img").count() >= 10
+        page.locator("summary", has_text="identification-sface").click()
+        figure = page.locator("details[open] img")
+        assert figure.evaluate("image => image.naturalWidth") > 500
         dots = page.locator("circle")
         assert dots.count() > 0
         dots.first.hover(force=True)

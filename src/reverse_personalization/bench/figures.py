@@ -53,6 +53,27 @@ def plot_trade_off(results: Sequence[MethodResult], recogniser: str, quantity: s
     _save(figure, path)
 
 
+def plot_identification(results: Sequence[MethodResult], recogniser: str, path: Path) -> None:
+    """How often people are among the k most similar (CMC), and rank-1 as the gallery grows, for both galleries."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 6), layout="constrained")
+    for row, kind in zip(figure.subplots(2, 2), ("own photo", "other photo"), strict=True):
+        for result in results:
+            for of in (p for p in result.privacy if p.recogniser == recogniser and p.gallery == kind):
+                known = of.place[np.isfinite(of.place)]
+                k = np.arange(1, of.people + 1)
+                if len(known):
+                    row[0].plot(k, 100 * np.searchsorted(np.sort(known), k, "right") / len(known), label=result.name)
+                    row[1].plot(*zip(*((n, 100 * rate) for n, rate in of.sizes), strict=True), "o-", label=result.name)
+        row[0].set(xscale="log", xlabel="k", ylabel=f"among the k most similar (%), {kind}", ylim=(-2, 102))
+        row[1].set(xscale="log", xlabel="people in the gallery", ylabel=f"rank-1 (%), {kind}", ylim=(-2, 102))
+    figure.suptitle(recogniser)
+    if results:
+        figure.axes[0].legend(fontsize=8)
+    _save(figure, path)
+
+
 def plot_sweep(strengths: Sequence[float], results: Sequence[MethodResult], recogniser: str, path: Path) -> None:
     """How rank-1, expression, gaze and pose follow the guidance (Fig. 11)."""
     from matplotlib.figure import Figure

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -28,8 +29,9 @@ def write_page(
     sources: Sequence[Path],
     seen: Sequence[Observation],
     run: Mapping[str, Any],
+    drawn: Sequence[Path] = (),
 ) -> None:
-    """Write the page; its faces are inside."""
+    """Write the page; its faces are inside, and the figures in PNG files that were drawn."""
     template = (files("reverse_personalization.bench") / "page.html").read_text("utf-8")
     data = {
         "points": _points(results, sources, seen),
@@ -40,6 +42,7 @@ def write_page(
         .replace("{{run}}", escape(json.dumps(run, indent=2)))
         .replace("{{table}}", _table([line for line in found if line.photos == ALL]))
         .replace("{{subsets}}", _subset_tables(found))
+        .replace("{{figures}}", "".join(_figure(path) for path in drawn))
         .replace("{{data}}", json.dumps(data).replace("</", "<\\/"))
     )
     path.write_text(filled, "utf-8")
@@ -59,6 +62,11 @@ def _table(found: Sequence[Line]) -> str:
         )
         body.append(f"<tr><th>{escape(quantity)}</th><td>{escape(evaluator)}</td>{shows}</tr>")
     return f"<thead><tr><th></th><th>by</th>{head}</tr></thead><tbody>{''.join(body)}</tbody>"
+
+
+def _figure(path: Path) -> str:
+    source = f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
+    return f'<details><summary>{escape(path.stem)}</summary><img alt="{escape(path.stem)}" src="{source}"></details>'
 
 
 def _subset_tables(found: Sequence[Line]) -> str:

@@ -42,7 +42,7 @@ class Privacy:
         equal_error: share of errors at the threshold where both kinds are as frequent, for probes against the
             gallery; 0.5 is chance.
         sizes: rank-1 as the gallery grows: people, rate.
-        first: float32 n, 1 where a probe's own person comes first, 0 where not, NaN without an embedding.
+        place: float32 n, which place a probe's own person comes in, from 1; NaN without an embedding.
     """
 
     recogniser: str
@@ -55,7 +55,12 @@ class Privacy:
     worst_accepts: dict[float, Rate]
     equal_error: float
     sizes: tuple[tuple[int, float], ...]
-    first: FloatArray
+    place: FloatArray
+
+    @property
+    def first(self) -> FloatArray:
+        """float32 n, 1 where a probe's own person comes first, 0 where not, NaN without an embedding."""
+        return np.where(np.isnan(self.place), np.nan, self.place == 1).astype(np.float32)
 
 
 def assess(
@@ -82,8 +87,8 @@ def assess(
     similarity = np.nan_to_num(recogniser.similarity(probes, gallery), nan=-np.inf)[found]
     right, place = places(similarity, own[found])
     failures, total = int((~found).sum()), len(probes)
-    first = np.full(total, np.nan, np.float32)
-    first[found] = place == 1
+    placed = np.full(total, np.nan, np.float32)
+    placed[found] = place
     ranks = {k: Rate(int((place <= k).sum()), int(found.sum())) for k in RANKS}
     thresholds = dict(zip(FALSE_ACCEPTS, accept_thresholds(recogniser, untouched, FALSE_ACCEPTS), strict=True))
     accepts = {rate: Rate(int((right > t).sum()), int(found.sum())) for rate, t in thresholds.items()}
@@ -100,7 +105,7 @@ def assess(
         {rate: Rate(of.hits + failures, total) for rate, of in accepts.items()},
         equal_error_rate(right, similarity[wrong & np.isfinite(similarity)]),
         _sizes(similarity, right, wrong),
-        first,
+        placed,
     )
 
 

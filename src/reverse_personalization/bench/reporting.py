@@ -26,6 +26,8 @@ from reverse_personalization.identity.onnx_recogniser import OnnxFile
 from reverse_personalization.media.atomic import write_atomically
 from reverse_personalization.version import tool_version
 
+# Figures that are in the page as well, by the beginnings of their names.
+PLOTS = ("trade-off-", "identification-", "sweep-", "recovery", "faces")
 Report = Callable[[str, int, int], None]
 
 
@@ -151,6 +153,7 @@ def _write(
         for quantity in results[0].utility if results else ():
             stem = f"trade-off-{recogniser.name}-{quantity.split(',')[0].replace(' ', '-')}"
             figures.plot_trade_off(results, recogniser.name, quantity, out / f"{stem}.png")
+        figures.plot_identification(results, recogniser.name, out / f"identification-{recogniser.name}.png")
         if swept:
             figures.plot_sweep(asked.sweep, swept, recogniser.name, out / f"sweep-{recogniser.name}.png")
         for result in results:
@@ -165,7 +168,8 @@ def _write(
                 )
     columns: list[Sequence[Path | None]] = [photos, *(result.outputs for result in results)]
     figures.face_sheet(columns, bench.source, range(min(12, len(photos))), out / "faces.png")
-    write_page(out / "report.html", found, results, photos, bench.source, run)
+    drawn = [path for kind in PLOTS for path in sorted(out.glob(f"{kind}*.png"))]
+    write_page(out / "report.html", found, results, photos, bench.source, run, drawn)
 
 
 def _record(asked: Asked, bench: Bench) -> dict[str, Any]:

@@ -187,6 +187,8 @@ def _of_privacy(method: str, of: Privacy) -> list[Line]:
         worst = of.worst_accepts[share]
         found.append(_rate(method, f"true accept rate at {share:.1%}, {where}, failures as hits", name, worst, 0))
     n = of.ranks[1].trials
+    for people, rank1 in of.sizes[:-1]:
+        found.append(Line(method, f"rank-1, {where}, gallery of {people}", name, rank1, *NONE, n, failures))
     found.append(Line(method, f"equal error rate, {where}", name, of.equal_error, math.nan, math.nan, n, failures))
     return found
 
