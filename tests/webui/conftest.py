@@ -37,7 +37,7 @@ def _started(*command: str, path: str = "", scratch: Path) -> Iterator[str]:
     try:
         for _ in range(300):
             try:
-                urllib.request.urlopen(address + path, timeout=2).read()
+                urllib.request.urlopen(address + path, timeout=2).read()  # noqa: S310
                 break
             except OSError:
                 assert process.poll() is None

@@ -50,7 +50,7 @@ def found(path: str | None) -> list[Any]:
     try:
         photo = read_photo(Path(path), max_pixels=DEFAULTS.max_pixels)
     except ReversePersonalizationError as error:
-        return [words.sentence(error, path, "This photo"), None, None, *_cards([])]
+        return [words.sentence(error, path, "This photo"), None, path, *_cards([])]
     faces = _anonymizer(DEFAULTS).find(photo)
     more = f" The {len(faces) - MOST_FACES} smallest are replaced." if len(faces) > MOST_FACES else ""
     count = "1 face" if len(faces) == 1 else f"{len(faces)} faces"
