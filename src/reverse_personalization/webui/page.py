@@ -160,6 +160,8 @@ def serve_page(*, port: int, browser: bool = True) -> None:
                 quiet=True,
                 theme=page.theme,
                 max_file_size=LARGEST,
+                footer_links=[],
+                run_history=False,
             )
         finally:
             ended.set()
