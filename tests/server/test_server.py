@@ -18,8 +18,9 @@ from PIL import Image
 
 from reverse_personalization import Anonymizer
 from reverse_personalization.cli import main
+from reverse_personalization.media.shredding import shred
 from reverse_personalization.server.app import Config, Limits, create_app
-from reverse_personalization.server.jobs import JobStore, shred
+from reverse_personalization.server.jobs import JobStore
 from reverse_personalization.settings import Settings
 
 KEY = "correct-horse"

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final, Literal
 
+from reverse_personalization.media.shredding import shred
+
 Status = Literal["queued", "running", "done", "failed"]
 Media = Literal["image", "video"]
 
@@ -223,22 +225,6 @@ class JobStore:
     def _database(self) -> Iterator[sqlite3.Connection]:
         with self._lock, contextlib.closing(sqlite3.connect(self.folder / "jobs.sqlite")) as database, database:
             yield database
-
-
-def shred(path: Path, *, keep_others: bool = False) -> None:
-    """Overwrite a file with zeros and remove it. Copies that a file system keeps are out of reach.
-
-    Args:
-        path: the file; nothing happens where there is none.
-        keep_others: do not overwrite a file that has other names as well.
-    """
-    with contextlib.suppress(FileNotFoundError):
-        if not (keep_others and path.stat().st_nlink > 1):
-            with path.open("r+b") as file:
-                file.write(bytes(path.stat().st_size))
-                file.flush()
-                os.fsync(file.fileno())
-        path.unlink()
 
 
 def _private(path: Path) -> BinaryIO:

@@ -1,4 +1,4 @@
-"""The page: drop a photo, decide face by face, compare, download. Nothing leaves the machine."""
+"""The page: drop photos or a clip, decide face by face, compare, download. Nothing leaves the machine."""
 
 from __future__ import annotations
 
@@ -6,177 +6,169 @@ import os
 import signal
 import sys
 import tempfile
-import zipfile
-from collections.abc import Callable, Sequence
-from functools import lru_cache
+import threading
+import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import cv2
 import gradio as gr
-import numpy as np
 
-from reverse_personalization.anonymizer import Anonymizer, Choice
-from reverse_personalization.canvas import AnonymizedPhoto
-from reverse_personalization.errors import ReversePersonalizationError
-from reverse_personalization.faces.face import ByteArray, Face
-from reverse_personalization.media.images import read_photo
-from reverse_personalization.record import save_photo
-from reverse_personalization.settings import Settings
+from reverse_personalization.media.formats import READABLE_SUFFIXES, VIDEO_SUFFIXES
+from reverse_personalization.media.shredding import shred_below
+from reverse_personalization.webui import work
 
-REPLACE, OBSCURE, KEEP = "replace by a stranger", "only obscure", "leave as it is"
-CHOICES: Final[dict[str, Choice]] = {REPLACE: "replace", OBSCURE: "obscure", KEEP: "keep"}
-DEFAULTS: Final = Settings()
-MOST_FACES = 12
 # Fonts of the machine: others would be fetched.
 FONTS: Final = ["system-ui", "sans-serif"]
+KEEP_SECONDS: Final = 3600.0
+LARGEST: Final = "1gb"
+# One run at a time: the machine's cores are busy with it.
+ENGINE: Final[dict[str, Any]] = {"concurrency_id": "engine", "concurrency_limit": 1}
 INTRODUCTION = """# Replace every face by a stranger's
-Drop a photo. Every face becomes somebody who does not exist, and is checked by face recognisers; what cannot be
-replaced is obscured. **Nothing leaves this machine.** Hair, clothes and places can identify people, too."""
+Every face becomes somebody who does not exist, and is checked by face recognisers; what cannot be replaced is obscured.
+**Nothing leaves this machine.** Hair, clothes and places can identify people, too."""
+STRENGTH = (
+    "1 is as measured. Below: milder first tries, more of the person is left for those who know them. "
+    "Above: plainly somebody else. The recognisers must find different people in any case."
+)
+WISHES = "Empty: about the age and gender that the face shows now. Hair and outline stay in any case."
+SEED = "The same number gives the same strangers again. Leave it empty for anything you publish."
+
+
+@dataclass(frozen=True)
+class _Card:
+    """A face: what it looks like, what is to become of it, what became of it."""
+
+    group: gr.Group
+    picture: gr.Image
+    choice: gr.Radio
+    outcome: gr.Markdown
 
 
 def build_page(folder: Path) -> gr.Blocks:
-    """The page; photos are kept in `folder` until they are downloaded."""
-    theme = gr.themes.Base(font=FONTS, font_mono=["monospace"])
-    with gr.Blocks(title="Reverse Personalization", analytics_enabled=False, delete_cache=(600, 3600)) as page:
-        page.theme = theme
+    """The page; results are kept in `folder` until the page is stopped."""
+    with gr.Blocks(title="Reverse Personalization", analytics_enabled=False) as page:
+        page.theme = gr.themes.Base(font=FONTS, font_mono=["monospace"])
         gr.Markdown(INTRODUCTION)
-        with gr.Row():
-            with gr.Column(min_width=300):
-                photo = gr.Image(type="filepath", sources=["upload"], label="Photo", elem_id="photo")
-                told = gr.Markdown(elem_id="told")
-                choices = [_choice(number) for number in range(MOST_FACES)]
-                with gr.Accordion("A face was missed? Paint over it", open=False):
-                    brushed = gr.ImageEditor(
-                        type="numpy", label="Everything that is painted over is hidden", brush=gr.Brush(), sources=[]
-                    )
-                strength = gr.Slider(
-                    2,
-                    12,
-                    value=-DEFAULTS.guidance,
-                    step=0.5,
-                    label="How different",
-                    info="2: a relative could wonder. 12: plainly somebody else.",
-                )
-                attributes = gr.Textbox(
-                    label="Who they should be", placeholder="as now; or: an old man, younger, a 40-year-old woman"
-                )
-                start = gr.Button("Replace faces", variant="primary", elem_id="start")
-            with gr.Column(min_width=300):
-                compared = gr.ImageSlider(label="Before and after", interactive=False)
-                verdicts = gr.Markdown(elem_id="verdicts")
-                download = gr.DownloadButton("Download photo and record", visible=False, elem_id="download")
-        photo.change(_found, photo, [told, brushed, *choices])
-        start.click(_replaced(folder), [photo, brushed, strength, attributes, *choices], [compared, verdicts, download])
+        with gr.Tab("A photo"):
+            _photo_tab(folder)
+        with gr.Tab("Several photos"):
+            _several_tab(folder)
+        with gr.Tab("A video"):
+            _video_tab(folder)
     return page
 
 
+def _photo_tab(folder: Path) -> None:
+    known = gr.State(None)
+    with gr.Row():
+        with gr.Column(min_width=300):
+            # A file, since an image would be encoded anew: no depth, transparency or profile may be lost.
+            photo = gr.File(label="Photo", file_types=list(READABLE_SUFFIXES), elem_id="photo", height=140)
+            told = gr.Markdown(elem_id="told")
+            cards = [_card(number) for number in range(1, work.MOST_FACES + 1)]
+            with gr.Accordion("A face was missed? Paint over it", open=False, elem_id="missed"):
+                brushed = gr.ImageEditor(
+                    type="numpy",
+                    label="Everything that is painted over is hidden",
+                    brush=gr.Brush(default_size=40, default_color="#ffd200", color_mode="fixed"),
+                    sources=[],
+                    transforms=(),
+                    layers=False,
+                    elem_id="editor",
+                )
+            fields = _fields()
+            start = gr.Button("Replace faces", variant="primary", elem_id="start")
+        with gr.Column(min_width=300):
+            compared = gr.ImageSlider(label="Before and after", interactive=False, elem_id="compared")
+            verdicts = gr.Markdown(elem_id="verdicts")
+            download = gr.DownloadButton("Download photo and record", visible=False, elem_id="download")
+    parts = [part for card in cards for part in (card.group, card.picture, card.choice, card.outcome)]
+    photo.change(work.found, photo, [told, brushed, known, *parts], **ENGINE)
+    start.click(
+        work.replacing(folder),
+        [photo, known, brushed, *fields, *(card.choice for card in cards)],
+        [compared, verdicts, download, *(card.outcome for card in cards)],
+        **ENGINE,
+    )
+
+
+def _several_tab(folder: Path) -> None:
+    photos = gr.File(
+        label="Photos", file_count="multiple", file_types=list(READABLE_SUFFIXES), elem_id="photos", height=180
+    )
+    fields = _fields()
+    start = gr.Button("Replace all faces", variant="primary", elem_id="start-photos")
+    told = gr.Markdown(elem_id="told-photos")
+    download = gr.DownloadButton("Download photos and records", visible=False, elem_id="download-photos")
+    start.click(work.many(folder), [photos, *fields], [told, download], show_progress_on=told, **ENGINE)
+
+
+def _video_tab(folder: Path) -> None:
+    clip = gr.File(label="Video", file_types=list(VIDEO_SUFFIXES), elem_id="clip", height=140)
+    fields = _fields()
+    start = gr.Button("Replace all faces", variant="primary", elem_id="start-clip")
+    told = gr.Markdown(elem_id="told-clip")
+    shown = gr.Video(label="Result", interactive=False, elem_id="shown-clip")
+    download = gr.DownloadButton("Download video and record", visible=False, elem_id="download-clip")
+    start.click(work.film(folder), [clip, *fields], [told, shown, download], show_progress_on=told, **ENGINE)
+
+
+def _card(number: int) -> _Card:
+    with gr.Group(visible=False) as group, gr.Row():
+        picture = gr.Image(
+            label=f"Face {number}", interactive=False, height=150, min_width=110, scale=1, buttons=[], type="numpy"
+        )
+        with gr.Column(min_width=150, scale=2):
+            choice = gr.Radio(
+                list(work.CHOICES), value=work.REPLACE, label=f"What becomes of face {number}", elem_id=f"face-{number}"
+            )
+            outcome = gr.Markdown(elem_id=f"outcome-{number}")
+    return _Card(group, picture, choice, outcome)
+
+
+def _fields() -> list[Any]:
+    """Strength, wishes and seed."""
+    strength = gr.Slider(0.5, 2, value=work.DEFAULTS.strength, step=0.05, label="How different", info=STRENGTH)
+    attributes = gr.Dropdown(
+        ["", "younger", "older", "a child", "a young woman", "a young man", "an old woman", "an old man"],
+        value="",
+        allow_custom_value=True,
+        label="Who they should be",
+        info=WISHES,
+    )
+    with gr.Accordion("Repeatable results", open=False):
+        seed = gr.Number(None, label="Seed", info=SEED, precision=0, minimum=0)
+    return [strength, attributes, seed]
+
+
 def serve_page(*, port: int, browser: bool = True) -> None:
-    """Serve the page to this machine until it is stopped; then everything is removed."""
+    """Serve the page to this machine until it is stopped; then everything is shredded."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the folder goes then, too
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["GRADIO_TEMP_DIR"] = folder
-        page = build_page(Path(folder))
-        page.launch(
-            server_name="127.0.0.1", server_port=port, share=False, inbrowser=browser, quiet=True, theme=page.theme
-        )
-
-
-def _choice(number: int) -> gr.Radio:
-    return gr.Radio(
-        list(CHOICES), value=REPLACE, label=f"Face {number + 1}", visible=False, elem_id=f"face-{number + 1}"
-    )
-
-
-@lru_cache(maxsize=2)
-def _anonymizer(guidance: float, attributes: str) -> Anonymizer:
-    return Anonymizer(settings=Settings(guidance=guidance, attributes=attributes or None))
-
-
-def _found(path: str | None) -> list[Any]:
-    """What was found, and a choice for every face."""
-    hidden = [gr.update(visible=False) for _ in range(MOST_FACES)]
-    if path is None:
-        return ["", None, *hidden]
-    try:
-        photo = read_photo(Path(path), max_pixels=DEFAULTS.max_pixels)
-    except ReversePersonalizationError as error:
-        return [f"**{str(error).replace(path, 'This photo')}**", None, *hidden]
-    faces = _anonymizer(DEFAULTS.guidance, "").find(photo)
-    shown = [gr.update(visible=True, value=REPLACE) for _ in faces[:MOST_FACES]]
-    more = f" The {len(faces) - MOST_FACES} smallest are replaced." if len(faces) > MOST_FACES else ""
-    what = (
-        f"{len(faces)} faces found, numbered in the picture below.{more}"
-        if faces
-        else "**No face found.** Paint over it below."
-    )
-    numbered = _numbered(photo.image_rgb, faces)
-    return [what, {"background": numbered, "layers": [], "composite": numbered}, *shown, *hidden[len(shown) :]]
-
-
-def _replaced(folder: Path) -> Callable[..., list[Any]]:
-    """What the button does."""
-
-    def replaced(
-        path: str | None, brushed: dict[str, Any] | None, strength: float, attributes: str, *choices: str
-    ) -> list[Any]:
-        if path is None:
-            return [None, "Drop a photo first.", gr.update(visible=False)]
+    with tempfile.TemporaryDirectory() as name:
+        folder, ended = Path(name), threading.Event()
+        os.environ["GRADIO_TEMP_DIR"] = name
+        page = build_page(folder)
+        sweeper = threading.Thread(target=_sweep, args=(folder, ended), daemon=True, name="revpers-sweeper")
+        sweeper.start()
         try:
-            anonymizer = _anonymizer(-float(strength), attributes.strip())
-            photo = read_photo(Path(path), max_pixels=anonymizer.settings.max_pixels)
-            wanted = {i: CHOICES[choice] for i, choice in enumerate(choices)}
-            result = anonymizer.anonymize(photo, choices=wanted, boxes=painted_boxes(brushed))
-            if not result.faces:
-                return [
-                    None,
-                    "**No face found**, so there is no result. Paint over faces that were missed.",
-                    gr.update(visible=False),
-                ]
-            packed = _packed(folder, result, anonymizer)
-        except ReversePersonalizationError as error:
-            return [None, f"**{str(error).replace(path, 'This photo')}**", gr.update(visible=False)]
-        return [(photo.image_rgb, result.image), _verdicts(result), gr.update(visible=True, value=str(packed))]
-
-    return replaced
+            page.launch(
+                server_name="127.0.0.1",
+                server_port=port,
+                share=False,
+                inbrowser=browser,
+                quiet=True,
+                theme=page.theme,
+                max_file_size=LARGEST,
+                footer_links=[],
+                run_history=False,
+            )
+        finally:
+            ended.set()
+            shred_below(folder)
 
 
-def painted_boxes(brushed: dict[str, Any] | None) -> list[tuple[float, float, float, float]]:
-    """Boxes, x, y, width and height, around what was painted on the layers of an image editor."""
-    boxes: list[tuple[float, float, float, float]] = []
-    for layer in (brushed or {}).get("layers") or ():
-        painted = np.asarray(layer)
-        if painted.ndim != 3 or painted.shape[2] != 4:
-            continue
-        _, _, stats, _ = cv2.connectedComponentsWithStats((painted[..., 3] > 0).astype(np.uint8))
-        boxes += [(float(x), float(y), float(w), float(h)) for x, y, w, h, _ in stats[1:]]
-    return boxes
-
-
-def _numbered(image_rgb: ByteArray, faces: Sequence[Face]) -> ByteArray:
-    """The photo with its faces numbered."""
-    shown = image_rgb.copy()
-    for number, face in enumerate(faces[:MOST_FACES], 1):
-        x, y, w, h = (round(v) for v in face.box)
-        thickness = max(2, round(face.size / 50))
-        cv2.rectangle(shown, (x, y), (x + w, y + h), (255, 210, 0), thickness)
-        cv2.putText(
-            shown, str(number), (x, y - 6), cv2.FONT_HERSHEY_SIMPLEX, face.size / 120 + 0.4, (255, 210, 0), thickness
-        )
-    return shown
-
-
-def _verdicts(result: AnonymizedPhoto) -> str:
-    lines = [f"{i}. **{face.verdict}**: {face.reason}" for i, face in enumerate(result.faces, 1)]
-    return "\n".join(lines)
-
-
-def _packed(folder: Path, result: AnonymizedPhoto, anonymizer: Anonymizer) -> Path:
-    """A zip file of the anonymized photo and its record."""
-    made = Path(tempfile.mkdtemp(dir=folder))
-    picture = made / "anonymous.png"
-    record = save_photo(result, picture, source="photo", settings=anonymizer.settings, models=anonymizer.models)
-    with zipfile.ZipFile(made / "anonymous.zip", "w") as archive:
-        archive.write(picture, picture.name)
-        archive.writestr(f"{picture.name}.json", record.to_json())
-    return made / "anonymous.zip"
+def _sweep(folder: Path, ended: threading.Event) -> None:
+    """Shred what is older than an hour, until the page ends."""
+    while not ended.wait(60):
+        shred_below(folder, older_than=time.time() - KEEP_SECONDS)
