@@ -59,6 +59,8 @@ def anonymize_video(  # noqa: PLR0913
     """
     anonymizer = anonymizer or Anonymizer(settings=settings)
     renderer = VideoAnonymizer(settings, anonymizer)
+    # Who was met in other clips is known to this process alone: going on later would bring in another stranger.
+    resumable = resumable and not settings.consistent
     journal = _journal(path, output, settings, options, analysis, renderer.models) if resumable else None
     if analysis is None and journal is not None and journal.notes.analysis is not None:
         analysis = journal.notes.analysis

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
@@ -22,6 +22,7 @@ from reverse_personalization.errors import EngineError, UsageError
 from reverse_personalization.faces.compositing import paste
 from reverse_personalization.faces.face import ByteArray, Face, FloatArray
 from reverse_personalization.identity.people import Likeness
+from reverse_personalization.identity.registry import Person
 from reverse_personalization.obscuring import obscure
 from reverse_personalization.settings import Settings
 from reverse_personalization.video.analysis import Analysis, TrackEntry, face_of
@@ -185,16 +186,25 @@ class VideoAnonymizer:
         if not samples:
             return Stranger(None, {}, 0, "Never seen clearly enough to be verified.")
         known = mean_embeddings(samples)
+        met = self._anonymizer.registry.meet(known) if self._settings.consistent else None
         tries = 0
-        mean, embedding = self._mean(samples)
-        for tries, x in enumerate(self._anonymizer.regenerations(mean, embedding, ("person", person)), 1):
-            change = np.asarray(x - mean.x0, np.float32)
+        for tries, change in enumerate(self._changes(samples, met, person), 1):
             drifts = [self._engine.drift(s.image_rgb, s.encoded, s.encoded.x0 + change) for s in samples]
             drift = np.mean(drifts, 0)
             failed = sum(not self._verifies(sample, change, drift) for sample in samples)
             if failed <= MAY_FAIL * len(samples):
+                if met is not None:
+                    met.change = change
                 return Stranger(change, known, tries, drift=drift)
         return Stranger(None, known, tries, "A recogniser still matched the result after every try.")
+
+    def _changes(self, samples: Sequence[Sample], met: Person | None, person: int) -> Iterator[FloatArray]:
+        """What made a stranger of the person earlier in the run, if anything, and what may make one now."""
+        if met is not None and met.change is not None:
+            yield np.asarray(met.change, np.float32)
+        mean, embedding = self._mean(samples)
+        for x in self._anonymizer.regenerations(mean, embedding, ("person", met.number if met else person)):
+            yield np.asarray(x - mean.x0, np.float32)
 
     def _mean(self, samples: Sequence[Sample]) -> tuple[Encoded, FloatArray]:
         """A face with the samples' mean codes and embedding."""
