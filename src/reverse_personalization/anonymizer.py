@@ -82,7 +82,7 @@ class Anonymizer:
         self.engine: Engine[Any] = load_engine(self.settings)
         self.detector = YuNetDetector(threshold=self.settings.detection_threshold)
         self.verifier = _verifier(self.detector, self.engine.guide)
-        self._registry = Registry(self.verifier)
+        self.registry = Registry(self.verifier)
         self.people = _people(self.settings, self.detector, self.verifier.recognisers)
 
     @property
@@ -187,7 +187,7 @@ class Anonymizer:
                 work.embedding = self._embedding(picture, work.source)
                 work.encoded = self.engine.encode(picture, face)
                 if self.settings.consistent:
-                    work.person = self._registry.meet(work.source.embeddings)
+                    work.person = self.registry.meet(work.source.embeddings)
                     work.labels = "person", work.person.number
                 yield work
 

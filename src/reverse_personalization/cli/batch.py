@@ -283,6 +283,8 @@ def _is_up_to_date(job: Job, record: ImageRecord | VideoRecord, settings: Settin
         return False
     if not isinstance(record, ImageRecord) and record.options != policy.video:
         return False
+    from reverse_personalization.identity.people import newest_change
+
     try:
         source = job.source.stat()
         # The change time too: a copy or a renamed file can bring along an old modification time.
@@ -293,12 +295,6 @@ def _is_up_to_date(job: Job, record: ImageRecord | VideoRecord, settings: Settin
         return changed < job.record.stat().st_mtime_ns and file_sha256(job.output) == record.output.sha256
     except OSError:
         return False
-
-
-def newest_change(folder: Path) -> int:
-    """When anything in a folder changed last, in nanoseconds; a photo that came or went changes its folder."""
-    times = (path.stat() for path in (folder, *folder.rglob("*")))
-    return max(max(stat.st_mtime_ns, stat.st_ctime_ns) for stat in times)
 
 
 def _about_faces(record: ImageRecord) -> Iterator[str]:

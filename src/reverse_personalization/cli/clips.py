@@ -36,6 +36,7 @@ def do_clip(job: Job, anonymizer: PhotoAnonymizer, settings: Settings, policy: P
         options=policy.video,
         anonymizer=cast("Anonymizer", anonymizer),
         allow_no_faces=policy.allow_no_faces,
+        resumable=policy.resume,
         progress=told,
         credentials=policy.credentials,
     )

@@ -115,3 +115,9 @@ class People:
             Likeness(recogniser.name, float(value), self._thresholds[recogniser.name])
             for recogniser, value in zip(self._recognisers, similarities, strict=True)
         )
+
+
+def newest_change(folder: Path) -> int:
+    """When anything in a folder changed last, in nanoseconds; a photo that came or went changes its folder."""
+    times = (path.stat() for path in (folder, *folder.rglob("*")))
+    return max(max(stat.st_mtime_ns, stat.st_ctime_ns) for stat in times)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from reverse_personalization.anonymizer import Anonymizer
@@ -10,9 +11,12 @@ from reverse_personalization.errors import InputError, NoFaceError
 from reverse_personalization.media.atomic import write_atomically
 from reverse_personalization.media.credentials import Credentials
 from reverse_personalization.media.restoring import restoring
+from reverse_personalization.noise import KeyedNoise
 from reverse_personalization.record import file_sha256, record_path
 from reverse_personalization.settings import Settings
+from reverse_personalization.version import tool_version
 from reverse_personalization.video.analysis import Analysis, analyze
+from reverse_personalization.video.journal import Journal, fingerprint_of, forget
 from reverse_personalization.video.options import VideoOptions
 from reverse_personalization.video.record import VideoRecord, video_record
 from reverse_personalization.video.rendering import DEFAULTS, VideoAnonymizer
@@ -29,6 +33,7 @@ def anonymize_video(  # noqa: PLR0913
     options: VideoOptions = DEFAULTS,
     anonymizer: Anonymizer | None = None,
     allow_no_faces: bool = False,
+    resumable: bool = False,
     progress: Progress | None = None,
     credentials: Credentials | None = None,
 ) -> VideoRecord:
@@ -42,6 +47,7 @@ def anonymize_video(  # noqa: PLR0913
         options: part and encoding.
         anonymizer: with these settings, if it is loaded already.
         allow_no_faces: write a video in which no face was found, too.
+        resumable: leave what is done beside the output when interrupted, and go on with what was left so.
         progress: called with what is being done, the frame, and how many there are.
         credentials: what signs that AI was used, if anything.
 
@@ -51,7 +57,14 @@ def anonymize_video(  # noqa: PLR0913
         NoFaceError: no face was found.
         OutputError: the output or its record cannot be written; then what was there before still is.
     """
-    if analysis is None:
+    anonymizer = anonymizer or Anonymizer(settings=settings)
+    renderer = VideoAnonymizer(settings, anonymizer)
+    # Who was met in other clips is known to this process alone: going on later would bring in another stranger.
+    resumable = resumable and not settings.consistent
+    journal = _journal(path, output, settings, options, analysis, renderer.models) if resumable else None
+    if analysis is None and journal is not None and journal.notes.analysis is not None:
+        analysis = journal.notes.analysis
+    elif analysis is None:
         analysis = analyze(path, start=options.start, end=options.end, progress=progress)
     elif analysis.sha256 != file_sha256(path):
         raise InputError(f"{path}: the analysis is of another video ({analysis.video}); make it anew.")
@@ -59,9 +72,11 @@ def anonymize_video(  # noqa: PLR0913
         raise NoFaceError(
             f"{path}: no face was found, so nothing was written; look at it, and add --allow-no-faces if it shows none."
         )
-    renderer = VideoAnonymizer(settings, anonymizer)
-    with restoring(output, record_path(output)):
-        coverage = renderer.render(path, analysis, output, options=options, progress=progress)
+    if journal is not None:
+        journal.notes.analysis = analysis
+        journal.save()
+    with restoring(output, record_path(output)), _noise_of(journal, anonymizer):
+        coverage = renderer.render(path, analysis, output, options=options, journal=journal, progress=progress)
         if credentials is not None:
             credentials.sign_file(output)
         record = video_record(
@@ -75,4 +90,35 @@ def anonymize_video(  # noqa: PLR0913
             signed=credentials is not None,
         )
         write_atomically(record_path(output), record.model_dump_json(indent=2).encode() + b"\n")
+    forget(output)
     return record
+
+
+def _journal(
+    path: Path,
+    output: Path,
+    settings: Settings,
+    options: VideoOptions,
+    analysis: Analysis | None,
+    models: object,
+) -> Journal:
+    from reverse_personalization.identity.people import newest_change
+
+    folders = [Path(folder) for folder in (settings.keep_people, settings.only) if folder]
+    known = [newest_change(folder) for folder in folders if folder.is_dir()]
+    given = None if analysis is None else analysis.model_dump_json()
+    return Journal.open(
+        output, fingerprint_of(file_sha256(path), settings, options, given, known, models, tool_version())
+    )
+
+
+@contextmanager
+def _noise_of(journal: Journal | None, anonymizer: Anonymizer) -> Iterator[None]:
+    """Within the block, strangers are drawn as when the video was begun."""
+    before = anonymizer.noise
+    if journal is not None and not before.repeatable:
+        anonymizer.noise = KeyedNoise(journal.notes.seed)
+    try:
+        yield
+    finally:
+        anonymizer.noise = before

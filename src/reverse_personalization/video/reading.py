@@ -60,7 +60,7 @@ class VideoReader:
         Raises:
             UnreadableVideoError: it cannot be opened, or holds no pictures, or high dynamic range.
         """
-        self.path, self._start, self._end = path, start, end
+        self.path, self.start, self.end = path, start, end
         try:
             self.container: Any = av.open(str(path), options=dict(CONTAINED))
         except (FFmpegError, OSError, ValueError):
@@ -88,10 +88,10 @@ class VideoReader:
     def count(self) -> int:
         """Frames, as far as the file tells without being read; 0 if it does not."""
         every = int(self.stream.frames or self.rate * (self.container.duration or 0) / 1e6)
-        if not self._start and self._end is None:
+        if not self.start and self.end is None:
             return every
-        end = every / self.rate if self._end is None else min(self._end, every / self.rate)
-        return max(0, round(self.rate * (end - self._start)))
+        end = every / self.rate if self.end is None else min(self.end, every / self.rate)
+        return max(0, round(self.rate * (end - self.start)))
 
     def frames(self) -> Iterator[Frame]:
         """All frames.
@@ -118,7 +118,7 @@ class VideoReader:
                         raise UnreadableVideoError(f"{self.path}: its pictures change their size; split it first.")
                     shape = image_rgb.shape
                     deep = _upright(picture, "rgb48le") if self.deep else None
-                    yield Frame(index, max(0.0, seconds - self._start), image_rgb, deep)
+                    yield Frame(index, max(0.0, seconds - self.start), image_rgb, deep)
                     index += 1
                 elif self._shift(item):
                     yield item
@@ -128,18 +128,35 @@ class VideoReader:
             raise UnreadableVideoError(
                 f"{self.path}: is damaged after {index} pictures; repair or cut it first."
             ) from None
-        if index == 0 and (self._start or self._end is not None):
+        if index == 0 and (self.start or self.end is not None):
             raise UnreadableVideoError(f"{self.path}: has no picture in that part; give another --start or --end.")
         if index == 0:
             raise UnreadableVideoError(f"{self.path}: no picture can be read; check it with a player.")
+
+    def packets(self) -> Iterator[Any]:
+        """Packets of sound and subtitles alone.
+
+        Raises:
+            UnreadableVideoError: the file is damaged.
+        """
+        if self.start:
+            self.container.seek(int(self.start * 1e6))
+        try:
+            for packet in self.container.demux(copied_streams(self.container)):
+                if packet.pts is not None and self._is_over(float(packet.pts * packet.time_base)):
+                    continue
+                if self._shift(packet):
+                    yield packet
+        except FFmpegError:
+            raise UnreadableVideoError(f"{self.path}: its sound is damaged; add --no-audio.") from None
 
     def _decoded(self, *, sound: bool) -> Iterator[tuple[float, Any] | Any]:
         """The part's pictures with their times in the file, and packets of the other streams."""
         streams = [self.stream, *(copied_streams(self.container) if sound else ())]
         running = {stream.index for stream in streams}
         count = 0
-        if self._start:
-            self.container.seek(int(self._start * 1e6))
+        if self.start:
+            self.container.seek(int(self.start * 1e6))
         for packet in self.container.demux(streams):
             if packet.stream.index not in running:
                 continue
@@ -154,22 +171,22 @@ class VideoReader:
                 if self._is_over(seconds):
                     running.discard(self.stream.index)
                     break
-                if seconds >= self._start - SLACK:
+                if seconds >= self.start - SLACK:
                     yield seconds, picture
             if not running:
                 return
 
     def _is_over(self, seconds: float) -> bool:
-        return self._end is not None and seconds >= self._end - SLACK
+        return self.end is not None and seconds >= self.end - SLACK
 
     def _shift(self, packet: Any) -> bool:
         """Give a packet its time in the part; False if it lies before it, or has none."""
         if packet.dts is None or packet.pts is None:
             return False
         # From the beginning on, what an encoder put before zero to warm up stays, too.
-        if self._start > 0 and packet.pts * packet.time_base < self._start - SLACK:
+        if self.start > 0 and packet.pts * packet.time_base < self.start - SLACK:
             return False
-        shift = round(self._start / packet.time_base)
+        shift = round(self.start / packet.time_base)
         packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
         return True
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
@@ -22,11 +22,14 @@ from reverse_personalization.errors import EngineError, UsageError
 from reverse_personalization.faces.compositing import paste
 from reverse_personalization.faces.face import ByteArray, Face, FloatArray
 from reverse_personalization.identity.people import Likeness
+from reverse_personalization.identity.registry import Person
 from reverse_personalization.obscuring import obscure
 from reverse_personalization.settings import Settings
 from reverse_personalization.video.analysis import Analysis, TrackEntry, face_of
+from reverse_personalization.video.journal import Journal, TrackState
 from reverse_personalization.video.meeting import Sample, Visible, mean_embeddings, meet, some, visible
 from reverse_personalization.video.options import VideoOptions
+from reverse_personalization.video.parts import PartsWriter
 from reverse_personalization.video.reading import Frame, VideoReader
 from reverse_personalization.video.writing import VideoWriter
 
@@ -109,6 +112,7 @@ class VideoAnonymizer:
         output: Path,
         *,
         options: VideoOptions = DEFAULTS,
+        journal: Journal | None = None,
         progress: Progress | None = None,
     ) -> list[Coverage]:
         """Write the video with every face replaced, obscured or kept, as the analysis says.
@@ -120,13 +124,18 @@ class VideoAnonymizer:
         told = progress or (lambda what, done, total: None)
         work = self._work(path, analysis, told)
         faces = _by_frame(analysis.tracks)
+        for number, state in (journal.states if journal else {}).items():
+            work[number].restore(state)
+        done = journal.frames_done if journal else 0
         with (
             VideoReader(path, start=analysis.start, end=analysis.end) as reader,
-            VideoWriter(output, reader, options, mark=self._settings.mark) as writer,
+            self._writer(output, reader, options, journal, work) as writer,
         ):
             for item in reader.items(sound=options.sound):
                 if not isinstance(item, Frame):
                     writer.copy(item)
+                    continue
+                if item.index < done:
                     continue
                 image = item.image_rgb
                 for track, face in faces.get(item.index, ()):
@@ -134,6 +143,23 @@ class VideoAnonymizer:
                 writer.write(item, image)
                 told("rendering", item.index + 1, analysis.frames)
         return [one.coverage() for one in work.values()]
+
+    def _writer(
+        self,
+        output: Path,
+        reader: VideoReader,
+        options: VideoOptions,
+        journal: Journal | None,
+        work: dict[int, TrackAtWork],
+    ) -> VideoWriter | PartsWriter:
+        mark = self._settings.mark
+        if journal is None:
+            return VideoWriter(output, reader, options, mark=mark)
+
+        def states() -> dict[int, TrackState]:
+            return {number: one.state() for number, one in work.items()}
+
+        return PartsWriter(output, reader, options, journal, states, mark=mark)
 
     def _work(self, path: Path, analysis: Analysis, told: Progress) -> dict[int, TrackAtWork]:
         """Every track, with who stays visible, and with a stranger for everybody else."""
@@ -160,16 +186,25 @@ class VideoAnonymizer:
         if not samples:
             return Stranger(None, {}, 0, "Never seen clearly enough to be verified.")
         known = mean_embeddings(samples)
+        met = self._anonymizer.registry.meet(known) if self._settings.consistent else None
         tries = 0
-        mean, embedding = self._mean(samples)
-        for tries, x in enumerate(self._anonymizer.regenerations(mean, embedding, ("person", person)), 1):
-            change = np.asarray(x - mean.x0, np.float32)
+        for tries, change in enumerate(self._changes(samples, met, person), 1):
             drifts = [self._engine.drift(s.image_rgb, s.encoded, s.encoded.x0 + change) for s in samples]
             drift = np.mean(drifts, 0)
             failed = sum(not self._verifies(sample, change, drift) for sample in samples)
             if failed <= MAY_FAIL * len(samples):
+                if met is not None:
+                    met.change = change
                 return Stranger(change, known, tries, drift=drift)
         return Stranger(None, known, tries, "A recogniser still matched the result after every try.")
+
+    def _changes(self, samples: Sequence[Sample], met: Person | None, person: int) -> Iterator[FloatArray]:
+        """What made a stranger of the person earlier in the run, if anything, and what may make one now."""
+        if met is not None and met.change is not None:
+            yield np.asarray(met.change, np.float32)
+        mean, embedding = self._mean(samples)
+        for x in self._anonymizer.regenerations(mean, embedding, ("person", met.number if met else person)):
+            yield np.asarray(x - mean.x0, np.float32)
 
     def _mean(self, samples: Sequence[Sample]) -> tuple[Encoded, FloatArray]:
         """A face with the samples' mean codes and embedding."""
@@ -272,6 +307,14 @@ class TrackAtWork:
         """Note what was done in a frame."""
         self._counts[what] += 1
         return image
+
+    def state(self) -> TrackState:
+        """Where the work stands."""
+        return TrackState(counts=dict(self._counts), frames_done=self.frames_done, held=self._held)
+
+    def restore(self, state: TrackState) -> None:
+        """Go on from where the work stood; landmarks are smoothed anew."""
+        self._counts, self.frames_done, self._held = Counter(state.counts), state.frames_done, state.held
 
     def coverage(self) -> Coverage:
         """What was done."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -25,6 +27,11 @@ from reverse_personalization.video.reading import Frame, VideoReader, copied_str
 # Fine enough for any rate, so that variable frame rates keep their times.
 TIME_BASE = Fraction(1, 90_000)
 DeepArray = NDArray[np.uint16]
+_REASONS = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "the file would be larger than is allowed here",
+}
 
 
 class VideoWriter:
@@ -44,17 +51,9 @@ class VideoWriter:
         """
         self.path, self._codec = path, options.codec_for(path.suffix)
         self._encoder = encoder(self._codec, hardware=options.hardware, deep=source.deep)
-        self._partial = path.with_name(f".revpers-{secrets.token_hex(8)}{path.suffix}")
+        self._partial = partial_of(path)
         self._source, self._options = source, options
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._container: Any = av.open(str(self._partial), "w")
-        except (FFmpegError, OSError, ValueError):
-            raise OutputError(
-                f"{path}: cannot be written; give a file that ends in .mp4, in a folder that is writable."
-            ) from None
-        if mark:
-            self._container.metadata["comment"] = f"DigitalSourceType: {DIGITAL_SOURCE_TYPE}"
+        self._container = open_container(path, self._partial, mark=mark)
         self._stream: Any = None
         self._copied: dict[int, Any] = {}
         self._last = -1
@@ -94,11 +93,12 @@ class VideoWriter:
         if self._stream is not None:
             self._mux(lambda: self._container.mux(self._stream.encode(None)))
         self._mux(self._container.close)
-        self._partial.replace(self.path)
+        with output_errors(self.path):
+            self._partial.replace(self.path)
 
     def abandon(self) -> None:
         """Remove what was written."""
-        with contextlib.suppress(Exception):
+        with suppress(Exception):
             self._container.close()
         self._partial.unlink(missing_ok=True)
 
@@ -135,20 +135,69 @@ class VideoWriter:
         self._stream.codec_context.time_base = TIME_BASE
         if self._options.sound:
             for stream in copied_streams(self._source.container):
-                with contextlib.suppress(FFmpegError, ValueError):  # what this container cannot hold
+                with suppress(FFmpegError, ValueError):  # what this container cannot hold
                     self._copied[stream.index] = self._container.add_stream_from_template(stream)
         early, self._early = self._early, []
         for packet in early:
             self.copy(packet)
 
-    def _mux(self, action: Any) -> None:
-        try:
+    def _mux(self, action: Callable[[], None]) -> None:
+        with output_errors(self.path):
             action()
-        except (FFmpegError, OSError) as error:
-            reason = "the disk is full" if getattr(error, "errno", None) == 28 else str(error).rstrip(".")
-            raise OutputError(
-                f"{self.path}: cannot be written ({reason}); free some space, or choose another place."
-            ) from None
+
+
+@contextmanager
+def output_errors(path: Path) -> Iterator[None]:
+    """Within the block, what goes wrong with a file is an `OutputError` about `path`."""
+    try:
+        yield
+    except (FFmpegError, OSError) as error:
+        reason = _REASONS.get(getattr(error, "errno", None) or 0, str(error).rstrip("."))
+        raise OutputError(f"{path}: cannot be written ({reason}); free some space, or choose another place.") from None
+
+
+def open_container(path: Path, partial: Path, *, mark: bool) -> Any:
+    """A container to write to, with the AI mark.
+
+    Raises:
+        OutputError: the place cannot be written, or the suffix stands for no container.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        container: Any = av.open(str(partial), "w")
+    except (FFmpegError, OSError, ValueError):
+        raise OutputError(
+            f"{path}: cannot be written; give a file that ends in .mp4, in a folder that is writable."
+        ) from None
+    if mark:
+        container.metadata["comment"] = f"DigitalSourceType: {DIGITAL_SOURCE_TYPE}"
+    return container
+
+
+@contextmanager
+def opened(path: Path, *, mark: bool) -> Iterator[Any]:
+    """A container that gets its name when the block ends, and goes if it fails.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    partial = partial_of(path)
+    container = open_container(path, partial, mark=mark)
+    try:
+        yield container
+        with output_errors(path):
+            container.close()
+            partial.replace(path)
+    except BaseException:
+        with suppress(Exception):
+            container.close()
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def partial_of(path: Path) -> Path:
+    """A hidden name beside `path`, with its suffix."""
+    return path.with_name(f".revpers-{secrets.token_hex(8)}{path.suffix}")
 
 
 def _deepened(image_rgb: ByteArray, before_rgb: ByteArray, deep_rgb: DeepArray) -> DeepArray:
