@@ -80,7 +80,7 @@ def meet(
     with VideoReader(path, start=analysis.start, end=analysis.end) as reader:
         for frame in reader.frames():
             for number, face in wanted.get(frame.index, ()):
-                sample = _sample(frame.image_rgb, face, anonymizer)
+                sample = sample_of(frame.image_rgb, face, anonymizer)
                 if sample is not None:
                     samples[number].append(sample)
             told("meeting people", frame.index + 1, analysis.frames)
@@ -116,7 +116,8 @@ def some(samples: Mapping[int, Sequence[Sample]], tracks: Sequence[TrackEntry]) 
     return [every[i] for i in _spread(len(every))]
 
 
-def _sample(image_rgb: ByteArray, face: Face, anonymizer: Anonymizer) -> Sample | None:
+def sample_of(image_rgb: ByteArray, face: Face, anonymizer: Anonymizer) -> Sample | None:
+    """A frame's face, or None where the recognisers do not know it or no mesh fits."""
     image_rgb, face = _around(image_rgb, face)
     source = anonymizer.verifier.source(image_rgb, face)
     if not anonymizer.verifier.recognises(source):

@@ -139,7 +139,7 @@ class VideoAnonymizer:
                     continue
                 image = item.image_rgb
                 for track, face in faces.get(item.index, ()):
-                    image = self._done(image, item.image_rgb, face, work[track])
+                    image = self.done(image, item.image_rgb, face, work[track])
                 writer.write(item, image)
                 told("rendering", item.index + 1, analysis.frames)
         return [one.coverage() for one in work.values()]
@@ -176,12 +176,12 @@ class VideoAnonymizer:
                 for person in {track.person for track in hidden}
             }
         strangers = {
-            person: self._stranger(person, by_person.get(person, ()))
+            person: self.stranger(person, by_person.get(person, ()))
             for person in sorted({track.person for track in analysis.tracks})
         }
         return {track.id: TrackAtWork(track, strangers[track.person], shown.get(track.id)) for track in analysis.tracks}
 
-    def _stranger(self, person: int, samples: Sequence[Sample]) -> Stranger:
+    def stranger(self, person: int, samples: Sequence[Sample]) -> Stranger:
         """Escalate until the change verifies on nearly all samples."""
         if not samples:
             return Stranger(None, {}, 0, "Never seen clearly enough to be verified.")
@@ -219,7 +219,7 @@ class VideoAnonymizer:
         check = self._anonymizer.verifier.check(paste(sample.image_rgb, rendering), sample.source)
         return not check.matches and check.face is not None
 
-    def _done(self, image: ByteArray, original: ByteArray, face: Face, work: TrackAtWork) -> ByteArray:
+    def done(self, image: ByteArray, original: ByteArray, face: Face, work: TrackAtWork) -> ByteArray:
         """The frame with one face done; whatever goes wrong, the face does not stay."""
         if work.entry.action == "keep":
             return work.count(image, "kept")

@@ -94,6 +94,22 @@ class Tracker:
             track.add(frame, face)
         return found
 
+    def missing(self, frame: int) -> list[Face]:
+        """Where the faces must be that are followed and were not found in the present frame, with scores of 0."""
+        return [replace(_ahead(track, frame), score=0.0) for track in self._open if track.last < frame]
+
+    def follows(self, track: Track) -> bool:
+        """Whether a track may go on."""
+        return track in self._open
+
+    def forget(self, before: int) -> None:
+        """Forget ended tracks, and all but the last face before a frame: a live picture has no end."""
+        self._closed.clear()
+        self.cuts.clear()
+        for track in self._open:
+            for frame in [f for f in track.faces if f < min(before, track.last)]:
+                del track.faces[frame], track.how[frame]
+
     def finish(self) -> list[Track]:
         """All tracks, their holes filled and their ends extended, in the order of their beginnings."""
         self._close(self._open)
