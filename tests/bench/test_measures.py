@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from PIL import Image
 from scipy.linalg import sqrtm
 
 from reverse_personalization.bench import utility
-from reverse_personalization.bench.datasets import draw_trials, load_people
+from reverse_personalization.bench.datasets import as_manifest, draw_trials, load_people
 from reverse_personalization.bench.frechet import frechet_distance
 from reverse_personalization.bench.observing import Observation, Observer, observe_all
 from reverse_personalization.errors import InputError
@@ -162,3 +163,21 @@ def test_data_sets_of_three_layouts(tmp_path: Path) -> None:
             load_people(wrong)
     with pytest.raises(InputError, match="list"):
         load_people(flat, listed=tmp_path / "no-list.txt")
+
+
+def test_a_manifest_holds_photos_to_what_they_were(tmp_path: Path) -> None:
+    for number, name in enumerate(("ann/1.png", "ann/2 b.png", "ben/1.png")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.new("RGB", (4, 4), (number, 0, 0)).save(tmp_path / name)
+    ann, _ = load_people(tmp_path)
+    manifest = tmp_path / "manifest.sha256"
+    manifest.write_text(as_manifest(tmp_path, ann.photos))
+    digest = hashlib.sha256((tmp_path / "ann" / "1.png").read_bytes()).hexdigest()
+    assert manifest.read_text().splitlines()[0] == f"{digest}  ann/1.png"
+    assert load_people(tmp_path, manifest=manifest) == [ann]
+    Image.new("RGB", (4, 4), (9, 9, 9)).save(ann.photos[0])
+    with pytest.raises(InputError, match=r"1\.png: is missing, or not the photo"):
+        load_people(tmp_path, manifest=manifest)
+    ann.photos[0].unlink()
+    with pytest.raises(InputError, match="is missing"):
+        load_people(tmp_path, manifest=manifest)

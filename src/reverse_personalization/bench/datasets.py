@@ -10,6 +10,7 @@ import numpy as np
 
 from reverse_personalization.errors import InputError
 from reverse_personalization.media.images import is_supported
+from reverse_personalization.record import file_sha256
 
 
 @dataclass(frozen=True)
@@ -35,19 +36,24 @@ class Trial:
     other: Path | None
 
 
-def load_people(root: Path, *, identities: Path | None = None, listed: Path | None = None) -> list[Person]:
+def load_people(
+    root: Path, *, identities: Path | None = None, listed: Path | None = None, manifest: Path | None = None
+) -> list[Person]:
     """The people of a data set, in the order of their names.
 
     Args:
         root: a folder with a folder of photos per person, or one folder of photos, each of somebody else.
         identities: lines of a file name and a person (`identity_CelebA.txt`, CelebA-HQ), for one folder.
         listed: lines of file names or stems; only these photos are used (a published test list).
+        manifest: lines of a SHA-256 and a path below `root`, as `sha256sum` and `revpers bench run` write them; only
+            these photos are used, and all must be there, unchanged.
 
     Raises:
-        InputError: a folder or list is missing, or names nothing that is there.
+        InputError: a folder or list is missing, or names nothing that is there; or a photo is not the manifest's.
     """
     if not root.is_dir():
         raise InputError(f"{root.name}: no such folder; give the folder that holds the data set.")
+    certain = None if manifest is None else _checked(root, _lines(manifest))
     wanted = None if listed is None else {Path(line.split()[0]).stem for line in _lines(listed)}
 
     def photos(folder: Path) -> tuple[Path, ...]:
@@ -55,7 +61,10 @@ def load_people(root: Path, *, identities: Path | None = None, listed: Path | No
             sorted(
                 path
                 for path in folder.iterdir()
-                if path.is_file() and is_supported(path) and (wanted is None or path.stem in wanted)
+                if path.is_file()
+                and is_supported(path)
+                and (wanted is None or path.stem in wanted)
+                and (certain is None or path in certain)
             )
         )
 
@@ -94,6 +103,22 @@ def _by_identity(photos: Iterable[Path], lines: Iterable[str]) -> list[tuple[str
         if path.name in of or path.stem in of:
             people.setdefault(of.get(path.name) or of[path.stem], []).append(path)
     return [(name, tuple(people[name])) for name in sorted(people)]
+
+
+def as_manifest(root: Path, photos: Iterable[Path]) -> str:
+    """Lines of SHA-256 and path below `root`, which `load_people` and `sha256sum --check` understand."""
+    return "".join(f"{file_sha256(photo)}  {photo.relative_to(root).as_posix()}\n" for photo in photos)
+
+
+def _checked(root: Path, lines: Iterable[str]) -> set[Path]:
+    photos = set()
+    for line in lines:
+        told, _, name = line.partition(" ")
+        photo = root / name.strip().removeprefix("*")
+        if not photo.is_file() or file_sha256(photo) != told:
+            raise InputError(f"{photo.name}: is missing, or not the photo of the manifest.")
+        photos.add(photo)
+    return photos
 
 
 def _lines(path: Path) -> list[str]:

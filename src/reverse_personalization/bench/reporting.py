@@ -15,7 +15,7 @@ from typing import Any
 from reverse_personalization.bench import figures, tables
 from reverse_personalization.bench.adapters import make_adapter
 from reverse_personalization.bench.attacking import Attacked, as_lines, attack
-from reverse_personalization.bench.datasets import Trial, draw_trials, load_people
+from reverse_personalization.bench.datasets import Trial, as_manifest, draw_trials, load_people
 from reverse_personalization.bench.judging import Judge, learn
 from reverse_personalization.bench.methods import Command, EngineMethod, Method, Precomputed, make_method
 from reverse_personalization.bench.page import write_page
@@ -48,6 +48,7 @@ class Asked:
     attacks: bool = False
     identities: Path | None = None
     listed: Path | None = None
+    manifest: Path | None = None
     workers: int | None = None
     labels: Path | None = None
     recognisers: tuple[OnnxFile, ...] = ()
@@ -66,7 +67,7 @@ def run_bench(asked: Asked, report: Report) -> list[tables.Line]:
     """
     if asked.attacks and "compact" not in asked.methods:
         raise UsageError("--attacks: tries the compact engine; add --method compact.")
-    people = load_people(asked.dataset, identities=asked.identities, listed=asked.listed)
+    people = load_people(asked.dataset, identities=asked.identities, listed=asked.listed, manifest=asked.manifest)
     trials = draw_trials(people, limit=asked.limit, seed=asked.seed)
     workers = asked.workers or os.cpu_count() or 1
     methods = _methods(asked, workers)
@@ -145,6 +146,8 @@ def _write(
     subsets: Sequence[Subset],
 ) -> None:
     out, run = asked.out, _record(asked, bench)
+    used = sorted({photo for person in bench.people for photo in person.photos})
+    write_atomically(out / "manifest.sha256", as_manifest(asked.dataset, used).encode())
     write_atomically(out / "table.csv", tables.as_csv(found).encode())
     write_atomically(out / "table.json", tables.as_json(found, run).encode())
     write_atomically(out / "table.tex", tables.as_latex([line for line in found if line.photos == tables.ALL]).encode())

@@ -61,6 +61,9 @@ def run(  # noqa: PLR0913, PLR0917 - what a run can be told, by name
     attacks: Annotated[bool, typer.Option("--attacks", help="Try to undo what the compact engine did.")] = False,
     identities: Annotated[Path | None, typer.Option(help="Lines of file and person, for one folder of photos.")] = None,
     listed: Annotated[Path | None, typer.Option(help="Lines of files: only these are used.")] = None,
+    manifest: Annotated[
+        Path | None, typer.Option(help="Lines of SHA-256 and path: these photos, unchanged, and no others.")
+    ] = None,
     recogniser: Annotated[
         list[str] | None,
         typer.Option(help="NAME=FILE.onnx, or NAME=FILE.onnx,bgr (AdaFace): looks for people too; may be repeated."),
@@ -103,6 +106,7 @@ def run(  # noqa: PLR0913, PLR0917 - what a run can be told, by name
         attacks=attacks,
         identities=identities,
         listed=listed,
+        manifest=manifest,
         workers=workers,
         labels=labels,
         recognisers=tuple(_onnx_file(text, "--recogniser") for text in recogniser or ()),
