@@ -23,7 +23,7 @@ COMMANDS: Final = {
     "doctor": "Show what is installed and what is missing.",
     "models": "List, fetch and verify the model files.",
     "video": "Find the faces of a video, review them, render it.",
-    "live": "Show a camera's picture with every face replaced, on this machine only.",
+    "live": "Show a camera's picture, every face replaced.",
     "inspect": "Read a file's AI mark, and compare it with its record.",
     "ui": "Open a page to drop photos on, on this machine only.",
     "serve": "Serve photos over HTTP, to this machine only.",

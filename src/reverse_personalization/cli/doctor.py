@@ -81,7 +81,7 @@ PACKAGES: Final = (
 EXTRAS: Final = {
     "heic": ("pillow-heif",),
     "bench": ("matplotlib",),
-    "fid": ("torch_fidelity",),
+    "fid": ("torch-fidelity",),
     "c2pa": ("c2pa-python", "cryptography"),
     "docs": ("furo", "myst-parser", "sphinx"),
     "ui": ("gradio",),
