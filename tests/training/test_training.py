@@ -8,13 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.numpy import load_file
 
+from reverse_personalization import weights
 from reverse_personalization.engines.compact.attributes import NAMES
 from reverse_personalization.engines.compact.population import Population
 from reverse_personalization.errors import InputError
+from reverse_personalization.training import effects as effects_module
 from reverse_personalization.training.dataset import TrainingFaces, build_dataset
+from reverse_personalization.training.effects import measure_effects
 from reverse_personalization.training.labels import Labels, read_labels
-from reverse_personalization.training.population_fitting import find_glasses, fit_population
+from reverse_personalization.training.population_fitting import find_glasses, fit_population, follow_effects
 
 
 def test_a_dataset_holds_each_face_and_its_mirror_image(astronaut: Any, hopper: Any, tmp_path: Path) -> None:
@@ -88,3 +92,41 @@ def test_glasses_are_found_and_without_labels_none() -> None:
     assert codes[found, 7].mean() > codes[~found, 7].mean() + 1
     nothing = Labels({name: np.full(len(codes), np.nan, np.float32) for name in (*NAMES, "glasses")})
     assert not find_glasses(codes, nothing, np.ones(len(codes), bool)).any()
+
+
+def test_guidance_follows_the_effects_that_were_measured() -> None:
+    codes, embeddings, labels, kept = made_up()
+    tensors = fit_population(codes, embeddings, labels, kept, np.ones(len(codes), bool))
+    effects = np.zeros((codes.shape[1], 128), np.float32)
+    effects[10:20] = np.random.default_rng(0).standard_normal((10, 128)) * 0.3  # what `made_up` mixes is not known here
+    effects[10:20] += np.linalg.lstsq(codes[:, 10:20], embeddings, rcond=None)[0]
+    followed = follow_effects(tensors, effects, codes, embeddings)
+    np.testing.assert_array_equal(followed["embedding"], effects)
+    # Attributes stay where they are when identity moves.
+    np.testing.assert_allclose(followed["identity"] @ tensors["attributes"].T, 0, atol=1e-4)
+    expected = (embeddings - tensors["embedding_mean"]) @ followed["identity"]
+    for scale in (0.8, 1.2):  # neither shorter nor longer fits the codes better
+        assert ((expected - codes) ** 2).mean() < ((scale * expected - codes) ** 2).mean()
+
+
+def test_effects_are_measured_on_rendered_faces(
+    astronaut: Any, hopper: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, portrait in (("a", astronaut), ("b", hopper)):
+        Image.fromarray(portrait.image_rgb).save(tmp_path / f"{name}.png")
+    monkeypatch.setattr(effects_module, "CHANGES", 40)
+    monkeypatch.setattr(effects_module, "OF_EFFECTS", 30.0)
+    faces, (codec, population) = build_dataset(tmp_path), shipped_tensors()
+    effects = measure_effects(faces, np.ones(len(faces.source), bool), codec, population)
+    assert not effects[codec["kept"] == 1].any()
+    # What little was learnt from two people agrees with what was learnt from many.
+    assert np.corrcoef(effects.ravel(), population["embedding"].ravel())[0, 1] > 0.2
+
+
+def shipped_tensors() -> tuple[dict[str, Any], dict[str, Any]]:
+    tensors = load_file(weights.path("compact"))
+    codec, population = (
+        {name.removeprefix(part): tensor for name, tensor in tensors.items() if name.startswith(part)}
+        for part in ("codec.", "population.")
+    )
+    return codec, population

@@ -16,8 +16,9 @@ from reverse_personalization.faces.face import FloatArray
 from reverse_personalization.inversion import STABLE_DIFFUSION
 from reverse_personalization.training.codec_fitting import FittedCodec, fit_codec, measure_faces
 from reverse_personalization.training.dataset import TrainingFaces, build_dataset
+from reverse_personalization.training.effects import measure_effects
 from reverse_personalization.training.labels import read_labels
-from reverse_personalization.training.population_fitting import find_glasses, fit_population
+from reverse_personalization.training.population_fitting import find_glasses, fit_population, follow_effects
 
 # One photo in this many is held out, with its mirror image.
 HELD_OUT = 20
@@ -80,6 +81,10 @@ def train_compact(data: Path, out: Path, *, report: Report | None = None) -> Mea
     report("fitting the population", 3, 4)
     codes, kept = _clipped(fitted), fitted.tensors["kept"]
     population = fit_population(codes, faces.embedding, labels, kept, used)
+    effects = measure_effects(
+        faces, used, fitted.tensors, population, progress=lambda done, total: report("measuring effects", done, total)
+    )
+    population |= follow_effects(population, effects, codes[used], faces.embedding[used])
     _export({"codec": fitted.tensors, "population": population}, out)
     tested = measured.usable & held & ~glasses
     losses = _losses(Population(population, kept), codes[tested], faces.embedding[tested])

@@ -61,6 +61,20 @@ def fit_population(
     }
 
 
+def follow_effects(
+    population: dict[str, FloatArray], effects: FloatArray, codes: FloatArray, embeddings: FloatArray
+) -> dict[str, FloatArray]:
+    """The tensors that effects (d x 128) on embeddings change: guidance goes where it has most effect.
+
+    An identity lets codes (n x d) expect along its own effect, as far as fits the faces' codes best.
+    """
+    attributes = population["attributes"]
+    identity = effects.T - effects.T @ np.linalg.pinv(attributes) @ attributes
+    along = (embeddings - population["embedding_mean"]) @ identity
+    scale = float((codes * along).sum() / (along**2).sum())
+    return {"identity": (scale * identity).astype(np.float32), "embedding": effects}
+
+
 def ridge(inputs: FloatArray, targets: FloatArray, penalty: float) -> FloatArray:
     """Least squares with a penalty on the weights, i x o, for centred inputs n x i and targets n x o."""
     gram = inputs.T @ inputs + penalty * np.eye(inputs.shape[1])

@@ -40,7 +40,7 @@ SKIN_SCALE = 3.0
 # Distances at which a change begins to be bold, and is: so well is somebody known that more must change.
 NEAR, FAR = 1.35, 1.95
 # What changes more slowly than over so many texels is the scene's light and its tint, and stays.
-LIGHT_SCALE, TINT_SCALE = 12.0, 8.0
+LIGHT_SCALE, TINT_SCALE = 7.0, 8.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +87,7 @@ class Encoding:
         return float(np.sqrt(((codes - self.codes) ** 2).mean()))
 
     def boldness(self, codes: FloatArray) -> float:
-        """0 for codes near the face's own, 1 for codes far from it, for which light, skin and lids must give way."""
+        """0 for codes near the face's own, 1 for codes far from it, for which skin and lids must give way."""
         return float(smoothstep(np.array((self.distance(codes) - NEAR) / (FAR - NEAR), np.float32)))
 
 
@@ -153,10 +153,10 @@ class FaceCodec:
         packed = components[:of_texture] @ self._tensors["texture_basis"]
         offset = (components[of_texture:] @ self._tensors["shape_basis"]).reshape(topology.VERTICES, 3)
         faded = 1 - np.exp(-encoding.distance(codes) / DETAIL_FADE)
-        caution = np.float32(1 - encoding.boldness(codes))
         seen = encoding.coverage * self.frame.modelled
         drawn = unpack(packed, self.frame)
-        drawn -= caution * self._light(drawn, seen)
+        drawn -= self._light(drawn, seen)
+        caution = np.float32(1 - encoding.boldness(codes))
         lost = np.float32(faded) * (encoding.detail - caution * self._grain(encoding.detail, seen))
         return denormalise(drawn, encoding.tone) - lost, offset @ encoding.placement[:, :3] / encoding.scale**2
 
