@@ -8,31 +8,34 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from PIL import Image
 from pydantic import ValidationError
 
-from reverse_personalization import inversion, weights
+from reverse_personalization import inversion, plugins, weights
 from reverse_personalization.canvas import AnonymizedPhoto, Canvas, FaceAtWork, FaceResult, Verdict
 from reverse_personalization.engines import Engine, load_engine
 from reverse_personalization.engines.base import Conditions, Encoded, Labels
 from reverse_personalization.errors import EngineError, UsageError
 from reverse_personalization.escalation import Strength, escalation
 from reverse_personalization.faces.compositing import Rendering, paste
-from reverse_personalization.faces.detection import YuNetDetector
+from reverse_personalization.faces.detection import Detector
 from reverse_personalization.faces.face import ByteArray, Face, FloatArray
+from reverse_personalization.faces.plugged import load_detector
 from reverse_personalization.identity.base import Recogniser
 from reverse_personalization.identity.dlib_resnet import DlibResNet
 from reverse_personalization.identity.people import Likeness, People
+from reverse_personalization.identity.plugged import PluggedRecogniser, PluginName
 from reverse_personalization.identity.registry import Registry
 from reverse_personalization.identity.sface import SFace
 from reverse_personalization.identity.verification import Check, Source, Verifier
 from reverse_personalization.media.images import Photo, read_photo
 from reverse_personalization.noise import KeyedNoise
 from reverse_personalization.obscuring import obscure
-from reverse_personalization.settings import Settings
+from reverse_personalization.plugins import Plugin
+from reverse_personalization.settings import EngineName, Settings
 
 logger = logging.getLogger(__name__)
 
@@ -80,8 +83,8 @@ class Anonymizer:
             inversion.timesteps(strength.steps, strength.skip)
         self.noise = KeyedNoise(self.settings.seed)
         self.engine: Engine[Any] = load_engine(self.settings)
-        self.detector = YuNetDetector(threshold=self.settings.detection_threshold)
-        self.verifier = _verifier(self.detector, self.engine.guide)
+        self.detector = load_detector(self.settings.detector, self.settings.detection_threshold)
+        self.verifier = _verifier(self.detector, self.engine.guide, self.settings.verifiers)
         self.registry = Registry(self.verifier)
         self.people = _people(self.settings, self.detector, self.verifier.recognisers)
 
@@ -90,7 +93,8 @@ class Anonymizer:
         """The models in use."""
         always = ("yunet", "sface", "dlib-resnet", "dlib-landmarks5")
         entries = (weights.entry(name) for name in dict.fromkeys((*always, *self.engine.weights)))
-        return tuple(ModelCard(e.name, Path(e.path).name, e.sha256, e.licence) for e in entries)
+        built_in = (ModelCard(e.name, Path(e.path).name, e.sha256, e.licence) for e in entries)
+        return (*built_in, *(ModelCard(p.name, p.package, p.sha256, p.licence) for p in _plugins(self.settings)))
 
     def find(self, image: Picture) -> list[Face]:
         """The faces that `anonymize` would find, in the order of its results.
@@ -321,7 +325,7 @@ class Anonymizer:
         work.settle(_result(work, "obscured", reason, check), rendering)
 
 
-def _people(settings: Settings, detector: YuNetDetector, recognisers: Sequence[Recogniser]) -> People | None:
+def _people(settings: Settings, detector: Detector, recognisers: Sequence[Recogniser]) -> People | None:
     """Those who decide who stays visible, where a folder of them was given."""
     folder = settings.keep_people if settings.only is None else settings.only
     if folder is None:
@@ -344,10 +348,21 @@ def _hide(work: FaceAtWork, reason: str, *, failed: bool = True) -> None:
     work.settle(FaceResult(face.box, face.score, "obscured", reason, work.tries, failed=failed), rendering)
 
 
-def _verifier(detector: YuNetDetector, guide: Recogniser) -> Verifier:
-    """SFace and dlib's ResNet judge; whichever of them guides the engine is known to have done so."""
-    sface = guide if guide.name == "sface" else SFace()
-    return Verifier(detector, [(sface, "guide" if sface is guide else "verifier"), (DlibResNet(), "verifier")])
+def _verifier(detector: Detector, guide: Recogniser, others: Sequence[str]) -> Verifier:
+    """SFace, dlib's ResNet and plugins judge; whichever of them guides the engine is known to have done so."""
+    judges: list[Recogniser] = [guide if guide.name == "sface" else SFace(), DlibResNet()]
+    judges += [PluggedRecogniser(PluginName(name)) for name in others]
+    if len({judge.name for judge in judges}) < len(judges):
+        raise UsageError("A plugin's recogniser has the name of another one; leave it out of the verifiers.")
+    return Verifier(detector, [(judge, "guide" if judge.name == guide.name else "verifier") for judge in judges])
+
+
+def _plugins(settings: Settings) -> Iterator[Plugin]:
+    if settings.engine not in get_args(EngineName):
+        yield plugins.find("engine", settings.engine)
+    if settings.detector is not None:
+        yield plugins.find("detector", settings.detector)
+    yield from (plugins.find("recogniser", name) for name in settings.verifiers)
 
 
 def _settings(settings: Settings | None, options: dict[str, Any]) -> Settings:

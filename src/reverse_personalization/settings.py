@@ -7,6 +7,7 @@ from typing import Any, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 EngineName = Literal["compact", "sdxl"]
+"""The engines that are built in."""
 Fallback = Literal["pixelate", "blur", "solid"]
 
 
@@ -42,8 +43,8 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    engine: EngineName = "compact"
-    """What draws the new faces; compact runs anywhere, sdxl wants a GPU."""
+    engine: str = "compact"
+    """What draws the new faces; compact runs anywhere, sdxl wants a GPU; or a plugin's name."""
     method: MethodName = "reverse"
     """reverse: negative guidance on the own identity; nullface: positive guidance on its opposite."""
     quality: Quality = "standard"
@@ -78,6 +79,10 @@ class Settings(BaseModel):
     """How often at most a face is regenerated, more strongly each time, before it is obscured."""
     fallback: Fallback = "pixelate"
     """How a face is obscured when it cannot be replaced and verified."""
+    detector: str | None = None
+    """Name of a plugin that finds the faces of photos in place of YuNet."""
+    verifiers: tuple[str, ...] = ()
+    """Names of plugins whose recognisers must not match a result either."""
     detection_threshold: float = Field(0.6, gt=0, lt=1)
     """Least detector score of a face; lower finds more faces and more things that are none."""
     max_pixels: int = Field(100_000_000, ge=1)

@@ -165,6 +165,8 @@ def test_every_setting_has_an_option(capsys: pytest.CaptureFixture[str], revpers
         "keep_people": "friends",
         "max_tries": 2,
         "fallback": "solid",
+        "detector": "eagle",
+        "verifiers": ["one", "other"],
         "detection_threshold": 0.5,
         "max_pixels": 5000,
         "keep_metadata": ["camera", "gps"],

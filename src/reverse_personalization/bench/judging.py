@@ -15,6 +15,7 @@ from reverse_personalization.bench.statistics import Rate, fit_logistic
 from reverse_personalization.errors import InputError
 from reverse_personalization.faces.face import FloatArray
 from reverse_personalization.identity.onnx_recogniser import OnnxFile
+from reverse_personalization.identity.plugged import PluginName
 from reverse_personalization.media.images import photos_below
 from reverse_personalization.prompts import age_of, says
 
@@ -107,7 +108,7 @@ def learn(
     seed: int,
     workers: int,
     report: Callable[[str, int, int], None],
-    files: tuple[OnnxFile, ...] = (),
+    files: tuple[OnnxFile | PluginName, ...] = (),
 ) -> tuple[list[Judge], list[Path]]:
     """Judges that learned from one half of the photos below a folder that have a prompt, and the other half.
 

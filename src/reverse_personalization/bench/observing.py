@@ -21,6 +21,7 @@ from reverse_personalization.faces.mesh import LEAST_SCORE, FaceMesher, IrisFind
 from reverse_personalization.identity.base import Recogniser
 from reverse_personalization.identity.dlib_resnet import DlibResNet
 from reverse_personalization.identity.onnx_recogniser import OnnxFile, OnnxRecogniser
+from reverse_personalization.identity.plugged import PluggedRecogniser, PluginName
 from reverse_personalization.identity.sface import SFace
 from reverse_personalization.media.images import read_photo
 
@@ -68,9 +69,9 @@ class Observation:
 class Observer:
     """Looks at photos with the embedded evaluators."""
 
-    def __init__(self, files: Sequence[OnnxFile] = ()) -> None:
-        """Load the models: dlib's ResNet, SFace, and recognisers in files."""
-        others = [OnnxRecogniser(file) for file in files]
+    def __init__(self, files: Sequence[OnnxFile | PluginName] = ()) -> None:
+        """Load the models: dlib's ResNet, SFace, and recognisers in files or of plugins."""
+        others = [OnnxRecogniser(each) if isinstance(each, OnnxFile) else PluggedRecogniser(each) for each in files]
         self.recognisers: tuple[Recogniser, ...] = (DlibResNet(), SFace(), *others)
         self._detector, self._mesher, self._irises = YuNetDetector(turned=False), FaceMesher(), IrisFinder()
         self._widths = {"dlib-resnet": 128, "sface": 128} | {other.name: other.width for other in others}
@@ -146,7 +147,7 @@ def observe_all(
     paths: Sequence[Path | None],
     kept: Path,
     *,
-    files: tuple[OnnxFile, ...] = (),
+    files: tuple[OnnxFile | PluginName, ...] = (),
     workers: int,
     progress: Callable[[int, int], None],
 ) -> list[Observation]:
@@ -165,19 +166,19 @@ def _told(seen: Observation, progress: Callable[[int, int], None], done: int, to
 
 
 @cache
-def _observer(files: tuple[OnnxFile, ...]) -> Observer:
+def _observer(files: tuple[OnnxFile | PluginName, ...]) -> Observer:
     """One for each process."""
     return Observer(files)
 
 
 @cache
-def _version(files: tuple[OnnxFile, ...]) -> bytes:
+def _version(files: tuple[OnnxFile | PluginName, ...]) -> bytes:
     """What observations hang on besides the photo."""
-    told = [f"{file.name} {file.channels} {hashlib.sha256(file.path.read_bytes()).hexdigest()}" for file in files]
+    told = [f"{file.name} {file.pinned}" for file in files]
     return " ".join([VERSION, *told]).encode()
 
 
-def _observed(path: Path | None, *, folder: Path, files: tuple[OnnxFile, ...]) -> Observation:
+def _observed(path: Path | None, *, folder: Path, files: tuple[OnnxFile | PluginName, ...]) -> Observation:
     observer = _observer(files)
     if path is None:
         return observer.nothing()

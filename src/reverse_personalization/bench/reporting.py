@@ -23,6 +23,7 @@ from reverse_personalization.bench.running import Bench, Evaluators, MethodResul
 from reverse_personalization.bench.subsets import Subset, groups, hard_cases, prompts_by_name
 from reverse_personalization.errors import UsageError
 from reverse_personalization.identity.onnx_recogniser import OnnxFile
+from reverse_personalization.identity.plugged import PluginName
 from reverse_personalization.media.atomic import write_atomically
 from reverse_personalization.version import tool_version
 
@@ -51,7 +52,7 @@ class Asked:
     manifest: Path | None = None
     workers: int | None = None
     labels: Path | None = None
-    recognisers: tuple[OnnxFile, ...] = ()
+    recognisers: tuple[OnnxFile | PluginName, ...] = ()
     qualities: tuple[OnnxFile, ...] = ()
     judge_photos: Path | None = None
     judge_labels: Path | None = None

@@ -23,6 +23,7 @@ from reverse_personalization.bench.utility import Spread, spread
 from reverse_personalization.faces.face import FloatArray
 from reverse_personalization.identity.base import Recogniser
 from reverse_personalization.identity.onnx_recogniser import OnnxFile
+from reverse_personalization.identity.plugged import PluginName
 
 Report = Callable[[str, int, int], None]
 # What the sources are called in tables: the same photos, untouched.
@@ -78,13 +79,13 @@ class Evaluators:
         inception: Inception's weights, for FID and KID.
     """
 
-    recognisers: tuple[OnnxFile, ...] = ()
+    recognisers: tuple[OnnxFile | PluginName, ...] = ()
     qualities: tuple[OnnxFile, ...] = ()
     judges: tuple[Judge, ...] = ()
     inception: Path | None = None
 
     @property
-    def networks(self) -> tuple[OnnxFile, ...]:
+    def networks(self) -> tuple[OnnxFile | PluginName, ...]:
         """All that look at crops."""
         return self.recognisers + self.qualities
 

@@ -19,7 +19,6 @@ from reverse_personalization.media.formats import is_video
 from reverse_personalization.settings import (
     Device,
     DType,
-    EngineName,
     Fallback,
     MethodName,
     Mode,
@@ -45,6 +44,7 @@ _VIDEO: Final = "Videos"
 _ENGINES: Final = "the engine's own"
 _DEFAULTS: Final = Settings()
 _KEEP: Final = f"{Settings.model_fields['keep'].description} With commas."
+_VERIFIERS: Final = f"{Settings.model_fields['verifiers'].description} With commas."
 
 app = typer.Typer(add_completion=False)
 
@@ -120,7 +120,7 @@ def anonymize(  # noqa: PLR0913, PLR0917
         ProgressKind,
         _option("--progress", panel=_FILES, text="auto: a bar on terminals; jsonl: events on stdout; none."),
     ] = "auto",
-    engine: Annotated[EngineName, _setting("engine", panel=_METHOD)] = _DEFAULTS.engine,
+    engine: Annotated[str, _setting("engine", panel=_METHOD)] = _DEFAULTS.engine,
     guidance: Annotated[float | None, _setting("guidance", panel=_METHOD, default=_ENGINES)] = None,
     method: Annotated[MethodName, _setting("method", panel=_METHOD)] = _DEFAULTS.method,
     quality: Annotated[Quality, _setting("quality", panel=_METHOD)] = _DEFAULTS.quality,
@@ -155,6 +155,8 @@ def anonymize(  # noqa: PLR0913, PLR0917
     ] = False,
     max_tries: Annotated[int | None, _setting("max_tries", panel=_SAFETY, default=_ENGINES)] = None,
     fallback: Annotated[Fallback, _setting("fallback", panel=_SAFETY)] = _DEFAULTS.fallback,
+    detector: Annotated[str | None, _setting("detector", panel=_SAFETY)] = None,
+    verifiers: Annotated[str, _option("--verifiers", panel=_SAFETY, text=_VERIFIERS)] = "",
     detection_threshold: Annotated[
         float, _setting("detection_threshold", panel=_SAFETY)
     ] = _DEFAULTS.detection_threshold,
@@ -196,6 +198,8 @@ def anonymize(  # noqa: PLR0913, PLR0917
         seed=seed,
         max_tries=max_tries,
         fallback=fallback,
+        detector=detector,
+        verifiers=_names(verifiers),
         detection_threshold=detection_threshold,
         max_pixels=max_pixels,
         keep_metadata=_metadata_names(keep_metadata),

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from reverse_personalization.bench.running import Bench, Report
     from reverse_personalization.bench.tables import Line
     from reverse_personalization.identity.onnx_recogniser import OnnxFile
+    from reverse_personalization.identity.plugged import PluginName
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Measure how well people stay unrecognised.")
 
@@ -66,7 +67,7 @@ def run(  # noqa: PLR0913, PLR0917 - what a run can be told, by name
     ] = None,
     recogniser: Annotated[
         list[str] | None,
-        typer.Option(help="NAME=FILE.onnx, or NAME=FILE.onnx,bgr (AdaFace): looks for people too; may be repeated."),
+        typer.Option(help="NAME=FILE.onnx[,bgr] (AdaFace is bgr), or a plugin's name: looks too; may be repeated."),
     ] = None,
     quality: Annotated[
         list[str] | None,
@@ -109,7 +110,7 @@ def run(  # noqa: PLR0913, PLR0917 - what a run can be told, by name
         manifest=manifest,
         workers=workers,
         labels=labels,
-        recognisers=tuple(_onnx_file(text, "--recogniser") for text in recogniser or ()),
+        recognisers=tuple(_recogniser(text) for text in recogniser or ()),
         qualities=tuple(_onnx_file(text, "--quality") for text in quality or ()),
         judge_photos=judge_photos,
         judge_labels=judge_labels,
@@ -140,6 +141,12 @@ def _named(text: str, option: str) -> tuple[str, str]:
     if not name or not value:
         raise UsageError(f"{option} {text}: should be NAME=..., as in {option} dp2=...")
     return name, value
+
+
+def _recogniser(text: str) -> OnnxFile | PluginName:
+    from reverse_personalization.identity.plugged import PluginName
+
+    return _onnx_file(text, "--recogniser") if "=" in text else PluginName(text)
 
 
 def _onnx_file(text: str, option: str) -> OnnxFile:

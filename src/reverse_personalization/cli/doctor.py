@@ -20,6 +20,7 @@ import typer
 
 from reverse_personalization import weights
 from reverse_personalization.errors import WeightsError
+from reverse_personalization.plugins import Plugin, plugins
 from reverse_personalization.version import DISTRIBUTION, tool_version
 
 if TYPE_CHECKING:
@@ -151,6 +152,7 @@ def doctor(
     packages = tuple(examine_package(package) for package in PACKAGES)
     extras = tuple(examine_extra(name, EXTRAS[name]) for name in EXTRAS)
     models = weights.verify()
+    installed = plugins()
     code = _exit_code(packages, models)
     if as_json:
         content = {
@@ -158,11 +160,12 @@ def doctor(
             "packages": [asdict(finding) for finding in packages],
             "extras": [{**asdict(finding), "missing": finding.missing} for finding in extras],
             "models": models,
+            "plugins": [asdict(plugin) for plugin in installed],
             "exit_code": code,
         }
         typer.echo(json.dumps(content, indent=2))
     else:
-        _print(machine, packages, extras, models)
+        _print(machine, packages, extras, models, installed)
     return code
 
 
@@ -247,6 +250,7 @@ def _print(
     packages: Sequence[PackageFinding],
     extras: Sequence[ExtraFinding],
     models: dict[str, weights.Status],
+    installed: Sequence[Plugin],
 ) -> None:
     from rich.console import Console
     from rich.table import Table
@@ -259,6 +263,8 @@ def _print(
         facts.add_row(*fact)
     for table in (facts, _packages_table(packages), _extras_table(extras), models_table(models)):
         console.print(table)
+    if installed:
+        console.print(_plugins_table(installed))
     sentences = [f"{f.name}: {f.problem}; {f.remedy}." for f in packages if f.state != "ok"]
     sentences += [f"Extra {extra.name}: {extra.remedy}." for extra in extras if extra.remedy]
     sentences += [advice for advice in (how_to_repair(models), how_to_get_more(models)) if advice]
@@ -287,6 +293,15 @@ def _packages_table(findings: Sequence[PackageFinding]) -> Table:
     for finding in findings:
         style = "green" if finding.state == "ok" else "red"
         table.add_row(finding.name, finding.version or "-", Text(finding.state, style=style))
+    return table
+
+
+def _plugins_table(installed: Sequence[Plugin]) -> Table:
+    from rich.table import Table
+
+    table = Table("plugin", "kind", "package")
+    for plugin in installed:
+        table.add_row(plugin.name, plugin.kind, plugin.package)
     return table
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import typer
 
-from reverse_personalization.settings import EngineName
 
-
-def fetch_weights(engine: EngineName = "compact") -> None:
+def fetch_weights(engine: str = "compact") -> None:
     """Fetch what an engine needs and is not here yet, saying so on stderr.
+
+    A plugin's engine brings its own; the recognisers and the detector are the compact engine's.
 
     Raises:
         WeightsError: something cannot be had.
     """
     from reverse_personalization import weights
 
-    weights.pull(weights.needed_by(engine), progress=lambda sentence: typer.echo(sentence, err=True))
+    needed = weights.needed_by(engine) or weights.needed_by("compact")
+    weights.pull(needed, progress=lambda sentence: typer.echo(sentence, err=True))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import Any, Final
 
+from reverse_personalization import plugins
 from reverse_personalization.engines.base import Engine
-from reverse_personalization.errors import UsageError
+from reverse_personalization.errors import ReversePersonalizationError, UsageError
 from reverse_personalization.settings import Settings
 
 __all__ = ["Engine", "load_engine"]
@@ -37,12 +38,25 @@ def load_engine(settings: Settings) -> Engine[Any]:
     """
     if settings.engine == "sdxl":
         return _sdxl(settings)
+    if settings.engine != "compact":
+        return _plugged(settings)
     if given := [name for name in SDXL_ONLY if getattr(settings, name) != Settings.model_fields[name].default]:
         option = given[0].replace("_", "-")
         raise UsageError(f"{option} is the sdxl engine's; leave it out, or add --engine sdxl.")
     from reverse_personalization.engines.compact.engine import CompactEngine
 
     return CompactEngine(keep=settings.keep, attributes=settings.attributes)
+
+
+def _plugged(settings: Settings) -> Engine[Any]:
+    make = plugins.load("engine", settings.engine)
+    try:
+        engine: Engine[Any] = make(settings)
+    except ReversePersonalizationError:
+        raise
+    except Exception as error:
+        raise UsageError(f"The engine {settings.engine} cannot be loaded: {error}.") from error
+    return engine
 
 
 def _sdxl(settings: Settings) -> Engine[Any]:

@@ -68,7 +68,7 @@ class YuNetDetector:
             for f in self._search_at(crop, SCALES[0] / max(crop.shape[:2]), turns=_turns_of(face))
             if f.score >= self._threshold
         ]
-        near = [f for f in found if np.abs(f.keypoints - face.keypoints).max() < AGAIN * face.size]
+        near = [f for f in found if is_near(f, face)]
         return max(near, key=lambda f: f.score, default=None)
 
     def _search(self, image_rgb: ByteArray) -> Iterator[Face]:
@@ -104,6 +104,11 @@ def surroundings(image_rgb: ByteArray, face: Face) -> tuple[ByteArray, tuple[int
     left, right = (int(v) for v in np.clip([x - reach, x + w + reach], 0, width))
     top, bottom = (int(v) for v in np.clip([y - reach, y + h + reach], 0, height))
     return image_rgb[top:bottom, left:right], (left, top)
+
+
+def is_near(found: Face, face: Face) -> bool:
+    """Whether a face lies where another one lay."""
+    return bool(np.abs(found.keypoints - face.keypoints).max() < AGAIN * face.size)
 
 
 def _turns_of(face: Face) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -32,6 +33,11 @@ class OnnxFile:
     name: str
     path: Path
     channels: Channels = "rgb"
+
+    @property
+    def pinned(self) -> str:
+        """Which it is, beyond its name."""
+        return f"{self.channels} {hashlib.sha256(self.path.read_bytes()).hexdigest()}"
 
 
 class OnnxRecogniser:

@@ -18,7 +18,7 @@ from reverse_personalization.errors import InputError
 from reverse_personalization.faces.detection import Detector
 from reverse_personalization.faces.face import FloatArray
 from reverse_personalization.identity.base import Recogniser
-from reverse_personalization.identity.thresholds import threshold
+from reverse_personalization.identity.thresholds import threshold_of
 from reverse_personalization.media.images import photos_below, read_photo
 
 Rule = Literal["keep", "only"]
@@ -57,7 +57,7 @@ class People:
             recognisers: all that must agree.
         """
         self.rule, self._known, self._recognisers = rule, dict(known), tuple(recognisers)
-        self._thresholds = {r.name: threshold(r.name, strict=rule == "keep").similarity for r in recognisers}
+        self._thresholds = {r.name: threshold_of(r, strict=rule == "keep") for r in recognisers}
 
     @classmethod
     def read(

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
+from reverse_personalization.identity.base import Recogniser
+
 
 class Threshold(BaseModel):
     """A fitted threshold and its provenance."""
@@ -53,6 +55,12 @@ def threshold(recogniser: str, *, strict: bool = False) -> Threshold:
         KeyError: none was fitted.
     """
     return _fitted("strict_thresholds.json" if strict else "thresholds.json")[recogniser]
+
+
+def threshold_of(recogniser: Recogniser, *, strict: bool = False) -> float:
+    """The fitted threshold of a recogniser, or the one that a plugin's states for itself."""
+    stated: float | None = getattr(recogniser, "threshold", None)
+    return threshold(recogniser.name, strict=strict).similarity if stated is None else stated
 
 
 def dump(thresholds: tuple[Threshold, ...], path: Path) -> None:

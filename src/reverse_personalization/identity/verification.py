@@ -11,7 +11,7 @@ import numpy as np
 from reverse_personalization.faces.detection import Detector, surroundings
 from reverse_personalization.faces.face import ByteArray, Face, FloatArray
 from reverse_personalization.identity.base import Recogniser
-from reverse_personalization.identity.thresholds import threshold
+from reverse_personalization.identity.thresholds import threshold_of
 
 Role = Literal["guide", "verifier"]
 # By how much the guide's similarity must stay below its threshold: what it led down may rise on another photo.
@@ -82,7 +82,7 @@ class Verifier:
         """Take a detector, which finds the results' faces anew, and the recognisers, the quickest first."""
         self._detector = detector
         self._recognisers = tuple(recognisers)
-        self._matches_above = {recogniser.name: threshold(recogniser.name).similarity for recogniser, _ in recognisers}
+        self._matches_above = {recogniser.name: threshold_of(recogniser) for recogniser, _ in recognisers}
         self._thresholds = {
             recogniser.name: self._matches_above[recogniser.name] - (GUIDE_MARGIN if role == "guide" else 0.0)
             for recogniser, role in recognisers

@@ -93,10 +93,12 @@ class VideoAnonymizer:
         """Load the models, or take those that are loaded.
 
         Raises:
-            UsageError: another engine than the compact one.
+            UsageError: another engine than the compact one, or another detector than YuNet.
         """
         if settings.engine != "compact":
-            raise UsageError("--engine sdxl: videos are the compact engine's so far; leave it out.")
+            raise UsageError(f"--engine {settings.engine}: videos are the compact engine's so far; leave it out.")
+        if settings.detector is not None:
+            raise UsageError("--detector: is for photos so far; leave it out with videos.")
         self._anonymizer, self._settings = anonymizer or Anonymizer(settings=settings), settings
         self._engine = cast(CompactEngine, self._anonymizer.engine)
 
