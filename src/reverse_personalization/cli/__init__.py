@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "anonymize": "Replace every face in photos by a believable stranger's.",
     "doctor": "Show what is installed and what is missing.",
     "models": "List, fetch and verify the model files.",
+    "cluster": "Anonymize folders on many machines, by Ray.",
     "video": "Find the faces of a video, review them, render it.",
     "live": "Show a camera's picture, every face replaced.",
     "inspect": "Read a file's AI mark, and compare it with its record.",

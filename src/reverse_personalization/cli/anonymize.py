@@ -30,6 +30,7 @@ from reverse_personalization.video.options import Codec, VideoOptions, seconds_o
 
 if TYPE_CHECKING:
     from reverse_personalization.cli.batch import PhotoAnonymizer
+    from reverse_personalization.cli.manifest import Manifest
     from reverse_personalization.cli.outcomes import Watcher
     from reverse_personalization.cli.sheet import SheetCollector
 
@@ -92,6 +93,14 @@ def anonymize(  # noqa: PLR0913, PLR0917
             "--contact-sheet",
             panel=_FILES,
             text="PNG that shows each face before and after. Holds original faces: never publish it.",
+        ),
+    ] = None,
+    manifest: Annotated[
+        Path | None,
+        _option(
+            "--manifest",
+            panel=_FILES,
+            text="File of a JSON line for each photo; --resume then goes by content. Holds hashes of originals.",
         ),
     ] = None,
     workers: Annotated[
@@ -177,7 +186,9 @@ def anonymize(  # noqa: PLR0913, PLR0917
     Beside each output lies its record, OUTPUT.json, which says what was done.
     """
     from reverse_personalization.cli.batch import Batch, Policy
+    from reverse_personalization.cli.manifest import Manifest
     from reverse_personalization.cli.planning import make_plan
+    from reverse_personalization.cli.workers import Pool
 
     settings = _settings(
         engine=engine,
@@ -215,7 +226,7 @@ def anonymize(  # noqa: PLR0913, PLR0917
         compile=compile,
         memory=memory,
     )
-    _check_direction(settings, allowed=allow_non_anonymizing)
+    check_direction(settings, allowed=allow_non_anonymizing)
     credentials = credentials_of(c2pa_cert, c2pa_key, mark=mark)
     if workers > 1 and consistent:
         raise UsageError("--consistent: a single process must know everybody; leave out --workers.")
@@ -239,11 +250,13 @@ def anonymize(  # noqa: PLR0913, PLR0917
         dry_run=dry_run,
         credentials=credentials,
         video=video,
+        hash_sources=manifest is not None,
     )
     sheet = None if dry_run else _sheet(contact_sheet, force=force)
-    with _watchers(progress, dry_run=dry_run) as watchers:
-        batch = Batch(settings, lambda: _load(settings), policy, watchers, sheet, workers)
-        return batch.run(plan).exit_code
+    pool = Pool(settings, policy, workers) if workers > 1 else None
+    kept = None if manifest is None or dry_run else Manifest(manifest)
+    with watchers(progress, dry_run=dry_run, manifest=kept) as told:
+        return Batch(settings, lambda: load(settings), policy, told, sheet, pool, kept).run(plan).exit_code
 
 
 def video_options(*, start: str, end: str | None, **options: Any) -> VideoOptions:
@@ -256,14 +269,19 @@ def video_options(*, start: str, end: str | None, **options: Any) -> VideoOption
         begin, stop = seconds_of(start), None if end is None else seconds_of(end)
     except ValueError:
         raise UsageError(f"--start {start}, --end {end}: give seconds, or a time such as 1:02:30.5.") from None
-    return _checked(VideoOptions, start=begin, end=stop, **options)
+    return checked(VideoOptions, start=begin, end=stop, **options)
 
 
 def _settings(**options: Any) -> Settings:
-    return _checked(Settings, **options)
+    return checked(Settings, **options)
 
 
-def _checked(kind: type[M], **options: Any) -> M:
+def checked(kind: type[M], **options: Any) -> M:
+    """A model of options.
+
+    Raises:
+        UsageError: one is out of range, or they contradict each other.
+    """
     try:
         return kind(**options)
     except ValidationError as error:
@@ -287,7 +305,7 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
-def _check_direction(settings: Settings, *, allowed: bool) -> None:
+def check_direction(settings: Settings, *, allowed: bool) -> None:
     """Pushing toward a face's own identity, or nowhere, does not anonymize."""
     if allowed or settings.moves_away:
         return
@@ -311,7 +329,8 @@ def _sheet(path: Path | None, *, force: bool) -> SheetCollector | None:
     return SheetCollector(path)
 
 
-def _load(settings: Settings) -> PhotoAnonymizer:
+def load(settings: Settings) -> PhotoAnonymizer:
+    """The anonymizer of a run, its weights fetched."""
     from reverse_personalization.anonymizer import Anonymizer
 
     fetch_weights(settings.engine)
@@ -319,17 +338,19 @@ def _load(settings: Settings) -> PhotoAnonymizer:
 
 
 @contextmanager
-def _watchers(kind: ProgressKind, *, dry_run: bool) -> Iterator[tuple[Watcher, ...]]:
-    """What shows a run: a summary on stderr in any case, and JSON lines, a list or a bar."""
+def watchers(
+    kind: ProgressKind, *, dry_run: bool = False, manifest: Manifest | None = None
+) -> Iterator[tuple[Watcher, ...]]:
+    """What a run tells: its manifest, a summary on stderr in any case, and JSON lines, a list or a bar."""
     from reverse_personalization.cli.progress import JsonLines, Listing, SummaryText, bar
 
-    summary = SummaryText(sys.stderr)
+    always: tuple[Watcher, ...] = (*filter(None, [manifest]), SummaryText(sys.stderr))
     if kind == "jsonl":
-        yield JsonLines(sys.stdout), summary
+        yield JsonLines(sys.stdout), *always
     elif dry_run:
-        yield Listing(sys.stdout), summary
+        yield Listing(sys.stdout), *always
     elif kind == "auto" and sys.stderr.isatty():
         with bar() as shown:
-            yield shown, summary
+            yield shown, *always
     else:
-        yield (summary,)
+        yield always

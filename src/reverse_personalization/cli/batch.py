@@ -6,7 +6,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -32,6 +32,7 @@ from reverse_personalization.video.options import VideoOptions
 if TYPE_CHECKING:
     from reverse_personalization.anonymizer import ModelCard
     from reverse_personalization.canvas import AnonymizedPhoto, FaceResult
+    from reverse_personalization.cli.manifest import Manifest
     from reverse_personalization.cli.sheet import SheetCollector
     from reverse_personalization.media.credentials import Credentials
     from reverse_personalization.video.record import VideoRecord
@@ -63,6 +64,7 @@ class Policy:
         dry_run: only say what would be done.
         credentials: what signs that AI was used, if anything.
         video: part and encoding of videos.
+        hash_sources: say in outcomes which content the sources had.
     """
 
     force: bool = False
@@ -71,6 +73,15 @@ class Policy:
     dry_run: bool = False
     credentials: Credentials | None = None
     video: VideoOptions = field(default_factory=VideoOptions)
+    hash_sources: bool = False
+
+
+class SharesJobs(Protocol):
+    """Processes that share a run's photos."""
+
+    def outcomes(self, jobs: Sequence[Job], started: Callable[[Job], None]) -> Iterator[Outcome]:
+        """What became of each job, in the order in which they end; `started` is told each one that begins."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -83,7 +94,8 @@ class Batch:
         policy: what to do where a choice is.
         watchers: are told every event.
         sheet: collects faces, and is written at the end, also after an interruption.
-        workers: processes that share the photos.
+        pool: shares the photos among processes; without one, this one does them all.
+        manifest: knows what earlier runs did.
     """
 
     settings: Settings
@@ -91,7 +103,8 @@ class Batch:
     policy: Policy = Policy()
     watchers: Sequence[Watcher] = ()
     sheet: SheetCollector | None = None
-    workers: int = 1
+    pool: SharesJobs | None = None
+    manifest: Manifest | None = None
 
     def run(self, plan: Plan) -> Summary:
         """Do all photos of a plan.
@@ -133,8 +146,8 @@ class Batch:
     def _outcomes(self, plan: Plan) -> Iterator[Outcome]:
         for problem in plan.problems:
             yield failed(problem.name, None, problem.error)
-        if self.workers > 1 and not self.policy.dry_run:
-            yield from self._shared(plan)
+        if self.pool is not None and not self.policy.dry_run:
+            yield from self._shared(plan, self.pool)
             return
         anonymizer: PhotoAnonymizer | None = None
         for job in plan.jobs:
@@ -149,10 +162,8 @@ class Batch:
     def _advance(self, job: Job) -> Callable[[str, int, int], None]:
         return lambda what, done, total: self._tell(Advanced(job.source, what, done, total))
 
-    def _shared(self, plan: Plan) -> Iterator[Outcome]:
+    def _shared(self, plan: Plan, pool: SharesJobs) -> Iterator[Outcome]:
         """As above, by several processes."""
-        from reverse_personalization.cli.workers import Pool
-
         to_do = []
         for job in plan.jobs:
             settled = self._settled(job)
@@ -162,12 +173,13 @@ class Batch:
                 yield settled
         if to_do:
             self.load()  # in this process it fetches weights and checks settings, once for all
-            yield from Pool(self.settings, self.policy, self.workers).outcomes(to_do, self._tell)
+            yield from pool.outcomes(to_do, self._tell)
 
     def _settled(self, job: Job) -> Outcome | None:
         """What becomes of a photo that is not to be done now; None where it is."""
         try:
-            to_do = is_to_do(job, policy=self.policy, settings=self.settings)
+            changed = self.manifest.has_changed(job) if self.manifest is not None and self.policy.resume else None
+            to_do = is_to_do(job, policy=self.policy, settings=self.settings, changed=changed)
         except OutputError as error:
             return failed(str(job.source), job.output, error)
         if self.policy.dry_run or not to_do:
@@ -185,6 +197,20 @@ def attempt(
 ) -> Outcome:
     """Do one photo or video; whatever goes wrong stays with it."""
     start = time.perf_counter()
+    # Before it is read: should it change meanwhile, a later run takes it for another one.
+    content = _content(job.source) if policy.hash_sources else None
+    outcome = _attempt(job, anonymizer, settings, policy, sheet, told)
+    return replace(outcome, seconds=time.perf_counter() - start, source_sha256=content)
+
+
+def _attempt(
+    job: Job,
+    anonymizer: PhotoAnonymizer,
+    settings: Settings,
+    policy: Policy,
+    sheet: SheetCollector | None,
+    told: Callable[[str, int, int], None] | None,
+) -> Outcome:
     try:
         if job.is_video:
             return do_clip(job, anonymizer, settings, policy, told)
@@ -198,7 +224,7 @@ def attempt(
         if sheet is not None:
             sheet.add(job.source.name, result)
     except Exception as error:  # The other photos are still to be done.
-        return failed(str(job.source), job.output, error, start)
+        return failed(str(job.source), job.output, error)
     return Outcome(
         str(job.source),
         job.output,
@@ -206,12 +232,24 @@ def attempt(
         faces=Counter(face.verdict for face in record.faces),
         warnings=(*record.notes, *_about_faces(record)),
         failure=_unprocessed(job, result.faces),
-        seconds=time.perf_counter() - start,
     )
 
 
-def is_to_do(job: Job, *, policy: Policy, settings: Settings) -> bool:
+def _content(source: Path) -> str | None:
+    try:
+        return file_sha256(source)
+    except OSError:
+        return None
+
+
+def is_to_do(job: Job, *, policy: Policy, settings: Settings, changed: bool | None = None) -> bool:
     """Whether a photo is to be done (True) or is done already (False).
+
+    Args:
+        job: the photo.
+        policy: of the run.
+        settings: of the run.
+        changed: whether its content is another one than when it was done; None: its times tell.
 
     Raises:
         OutputError: something is there that must not be overwritten.
@@ -221,7 +259,7 @@ def is_to_do(job: Job, *, policy: Policy, settings: Settings) -> bool:
         return True
     record = _record_of(job) if policy.resume else None
     if record is not None:
-        return not _is_up_to_date(job, record, settings, policy)
+        return not _is_up_to_date(job, record, settings, policy, changed)
     if policy.force:
         return True
     advice = "has no record that shows it was made from this photo" if policy.resume else "exists already"
@@ -274,7 +312,9 @@ def _record_of(job: Job) -> ImageRecord | VideoRecord | None:
     return record if names == (printable(job.source.name), printable(job.output.name)) else None
 
 
-def _is_up_to_date(job: Job, record: ImageRecord | VideoRecord, settings: Settings, policy: Policy) -> bool:
+def _is_up_to_date(
+    job: Job, record: ImageRecord | VideoRecord, settings: Settings, policy: Policy, changed: bool | None
+) -> bool:
     """Whether the output is the one of the record, made with these settings from the source as it is now."""
     same_settings = record.settings == SettingsRecord.of(settings)
     if not same_settings or record.repeatable != (settings.seed is not None):
@@ -286,13 +326,15 @@ def _is_up_to_date(job: Job, record: ImageRecord | VideoRecord, settings: Settin
     from reverse_personalization.identity.people import newest_change
 
     try:
-        source = job.source.stat()
-        # The change time too: a copy or a renamed file can bring along an old modification time.
-        changed = max(source.st_mtime_ns, source.st_ctime_ns)
-        changed = max(
-            changed, *(newest_change(Path(name)) for name in (settings.keep_people, settings.only) if name), 0
-        )
-        return changed < job.record.stat().st_mtime_ns and file_sha256(job.output) == record.output.sha256
+        if changed:
+            return False
+        changes = [newest_change(Path(name)) for name in (settings.keep_people, settings.only) if name]
+        if changed is None:
+            source = job.source.stat()
+            # The change time too: a copy or a renamed file can bring along an old modification time.
+            changes += [source.st_mtime_ns, source.st_ctime_ns]
+        is_newer = job.record.stat().st_mtime_ns > max(changes, default=0)
+        return is_newer and file_sha256(job.output) == record.output.sha256
     except OSError:
         return False
 

@@ -63,6 +63,7 @@ class Outcome:
         warnings: what its user should know, a sentence each.
         failure: the error, if there was one. A photo can be done although a face met an error.
         seconds: how long it took.
+        source_sha256: of the input as it was when it was begun, where that was asked for and it could be read.
     """
 
     source: str
@@ -72,6 +73,7 @@ class Outcome:
     warnings: tuple[str, ...] = ()
     failure: Failure | None = None
     seconds: float = 0.0
+    source_sha256: str | None = None
 
 
 @dataclass(frozen=True)
