@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from reverse_personalization.cli.clips import do_clip
+from reverse_personalization.cli.datasets import do_shard
 from reverse_personalization.cli.failures import Failure, failure_of, printable
 from reverse_personalization.cli.interrupts import Interrupted, interruptible
 from reverse_personalization.cli.outcomes import Advanced, Event, Outcome, Started, Status, Summary, Watcher
@@ -35,7 +36,10 @@ if TYPE_CHECKING:
     from reverse_personalization.cli.manifest import Manifest
     from reverse_personalization.cli.sheet import SheetCollector
     from reverse_personalization.media.credentials import Credentials
+    from reverse_personalization.shards.record import ShardRecord
     from reverse_personalization.video.record import VideoRecord
+
+    AnyRecord = ImageRecord | VideoRecord | ShardRecord
 
 NO_FACES_NOTE = "No face was found."
 
@@ -214,6 +218,8 @@ def _attempt(
     try:
         if job.is_video:
             return do_clip(job, anonymizer, settings, policy, told)
+        if job.is_shard:
+            return do_shard(job, anonymizer, settings, policy, told)
         result = anonymizer.anonymize(job.source)
         if not result.faces and not policy.allow_no_faces:
             raise NoFaceError(
@@ -298,12 +304,16 @@ def _make_folder_of(output: Path) -> None:
         raise OutputError(f"{output}: its folder cannot be made ({reason}); give another -o.") from error
 
 
-def _record_of(job: Job) -> ImageRecord | VideoRecord | None:
+def _record_of(job: Job) -> AnyRecord | None:
     """The record that is there, if it is one of this source and output."""
     if job.is_video:
         from reverse_personalization.video.record import read_video_record
 
-        record: ImageRecord | VideoRecord | None = read_video_record(job.record)
+        record: AnyRecord | None = read_video_record(job.record)
+    elif job.is_shard:
+        from reverse_personalization.shards.record import read_shard_record
+
+        record = read_shard_record(job.record)
     else:
         record = read_record(job.record)
     if record is None:
@@ -312,16 +322,14 @@ def _record_of(job: Job) -> ImageRecord | VideoRecord | None:
     return record if names == (printable(job.source.name), printable(job.output.name)) else None
 
 
-def _is_up_to_date(
-    job: Job, record: ImageRecord | VideoRecord, settings: Settings, policy: Policy, changed: bool | None
-) -> bool:
+def _is_up_to_date(job: Job, record: AnyRecord, settings: Settings, policy: Policy, changed: bool | None) -> bool:
     """Whether the output is the one of the record, made with these settings from the source as it is now."""
     same_settings = record.settings == SettingsRecord.of(settings)
     if not same_settings or record.repeatable != (settings.seed is not None):
         return False
     if record.output.credentials != (record.output.marked and policy.credentials is not None):
         return False
-    if not isinstance(record, ImageRecord) and record.options != policy.video:
+    if job.is_video and getattr(record, "options", None) != policy.video:
         return False
     from reverse_personalization.identity.people import newest_change
 

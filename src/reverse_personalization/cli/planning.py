@@ -11,7 +11,9 @@ from pathlib import Path, PurePath
 from reverse_personalization.errors import InputError, OutputError, UsageError
 from reverse_personalization.media.formats import (
     READABLE_SUFFIXES,
+    SHARD_SUFFIXES,
     VIDEO_SUFFIXES,
+    is_shard,
     is_supported,
     is_video,
     output_format,
@@ -36,6 +38,11 @@ class Job:
     def is_video(self) -> bool:
         """Whether it is a video, by its name."""
         return is_video(self.source)
+
+    @property
+    def is_shard(self) -> bool:
+        """Whether it is a shard of a data set, by its name."""
+        return is_shard(self.source)
 
     @property
     def record(self) -> Path:
@@ -132,7 +139,7 @@ class _Search:
 
     def _expect(self, name: str, found: list[_Found]) -> None:
         if not found:
-            known = ", ".join((*READABLE_SUFFIXES, *VIDEO_SUFFIXES))
+            known = ", ".join((*READABLE_SUFFIXES, *VIDEO_SUFFIXES, *SHARD_SUFFIXES))
             raise InputError(f"{name}: no photos or videos there (looked for {known}).")
         self.found += found
 
@@ -172,19 +179,27 @@ def _is_file_target(inputs: Sequence[str], output: str) -> bool:
 
 
 def is_medium(path: Path) -> bool:
-    """Whether `path` is named like a photo or a video."""
-    return is_supported(path) or is_video(path)
+    """Whether `path` is named like a photo, a video or a shard of a data set."""
+    return is_supported(path) or is_video(path) or is_shard(path)
 
 
 def _check_kind(search: _Search, output: Path) -> None:
     """A video becomes a video, a photo a photo."""
-    if not search.found and is_video(output):
+    if not search.found and (is_video(output) or is_shard(output)):
         return  # the input that is missing is told of
+    if any(is_shard(found.source) for found in search.found):
+        _check_shard(search.found[0].source, output)
+        return
     if not any(is_video(found.source) for found in search.found):
         output_format(output)
     elif not is_video(output):
         known = ", ".join(VIDEO_SUFFIXES)
         raise OutputError(f"{output}: a video cannot be written there; end the name in one of {known}.")
+
+
+def _check_shard(source: Path, output: Path) -> None:
+    if output.suffix.lower() != source.suffix.lower():
+        raise OutputError(f"{output}: a shard stays what it is; end the name in {source.suffix}.")
 
 
 def _check_folder(output: str) -> None:
@@ -198,7 +213,7 @@ def _check_folder(output: str) -> None:
 
 def _jobs_in_folder(search: _Search, folder: Path) -> Iterator[Job]:
     for found in search.found:
-        if is_video(found.source):
+        if is_video(found.source) or is_shard(found.source):
             yield Job(found.source, folder / found.place)
         elif is_supported(found.source):
             yield Job(found.source, folder / found.place.with_suffix(output_suffix(found.place.suffix)))

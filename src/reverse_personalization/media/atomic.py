@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -25,7 +26,14 @@ _ADVICE: Final = {
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Writes `data` to `path`, replacing what is there, by way of a hidden file in the same folder.
+    """Writes `data` to `path`, replacing what is there; see `written_atomically`."""
+    with written_atomically(path) as partial, partial.open("wb") as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def written_atomically(path: Path) -> Iterator[Path]:
+    """A hidden file in the same folder to write to, which replaces `path` when the block ends well.
 
     Whatever goes wrong, interruption included, `path` keeps what it held and the hidden file is removed.
     A symbolic link is followed, not replaced.
@@ -37,21 +45,16 @@ def write_atomically(path: Path, data: bytes) -> None:
         target = path.resolve()
         if target.exists() and not target.is_file():
             raise OutputError(f"{path}: is a folder or a device; give the name of a file.")
-        _replace(target, data)
+        partial = target.with_name(f".revpers-{secrets.token_hex(8)}.tmp")
+        try:
+            partial.touch(exist_ok=False)
+            yield partial
+            with partial.open("rb+") as file:
+                os.fsync(file.fileno())
+            partial.replace(target)
+        finally:
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)
     except OSError as error:
         advice = _ADVICE.get(error.errno or 0, f"{error.strerror or error}; choose another place".lower())
         raise OutputError(f"{path}: cannot be written, since {advice}.") from error
-
-
-def _replace(target: Path, data: bytes) -> None:
-    partial = target.with_name(f".revpers-{secrets.token_hex(8)}.tmp")
-    try:
-        with partial.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(target)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
-        raise

@@ -35,6 +35,7 @@ class Format:
 
 
 VIDEO_SUFFIXES: Final = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi")
+SHARD_SUFFIXES: Final = (".tar", ".parquet")
 
 _WRITABLE: Final = (
     Format("JPEG", (".jpg", ".jpeg", ".jpe", ".jfif"), alpha=False),
@@ -56,6 +57,11 @@ READABLE_SUFFIXES: Final = (*WRITABLE_SUFFIXES, *_READ_ONLY)
 def is_video(path: Path) -> bool:
     """Whether a file's name is a video's."""
     return path.suffix.lower() in VIDEO_SUFFIXES
+
+
+def is_shard(path: Path) -> bool:
+    """Whether a file's name is one of a shard of a data set."""
+    return path.suffix.lower() in SHARD_SUFFIXES
 
 
 def is_supported(path: Path) -> bool:

@@ -1,0 +1,1 @@
+"""Data sets in shards: WebDataset's tar files, and Parquet files as Hugging Face writes them."""
