@@ -92,7 +92,9 @@ def giant_png(width: int, height: int) -> bytes:
     return png_of(struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0), zlib.compress(b"\0" * 1000))
 
 
+@cache
 def srgb_profile() -> bytes:
+    """The same bytes each time; a profile holds the second in which it was made."""
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
