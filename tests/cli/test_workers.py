@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from reverse_personalization.cli import main
+from reverse_personalization.cli.anonymize import _processes
 from reverse_personalization.cli.batch import Policy
 from reverse_personalization.cli.outcomes import Status
 from reverse_personalization.cli.planning import Job
@@ -95,3 +96,11 @@ def test_the_contact_sheet_needs_a_single_process(photos: Path, tmp_path: Path) 
         main(["anonymize", str(photos), "-r", "-o", str(tmp_path / "out"), "--workers", "2", "--contact-sheet", sheet])
         == 2
     )
+
+
+def test_many_photos_are_shared_by_all_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    assert [_processes(None, photos, Settings(), None) for photos in (1, 15, 16, 24, 1000)] == [1, 1, 2, 3, 4]
+    assert _processes(None, 1000, Settings(consistent=True), None) == 1
+    assert _processes(None, 1000, Settings(), Path("sheet.png")) == 1
+    assert _processes(3, 2, Settings(), None) == 3

@@ -44,6 +44,8 @@ _DIFFUSION: Final = "The sdxl engine"
 _VIDEO: Final = "Videos"
 _ENGINES: Final = "the engine's own"
 _DEFAULTS: Final = Settings()
+# Fewer are done before another process has loaded its models.
+PHOTOS_A_PROCESS: Final = 8
 _KEEP: Final = f"{Settings.model_fields['keep'].description} With commas."
 _VERIFIERS: Final = f"{Settings.model_fields['verifiers'].description} With commas."
 
@@ -104,11 +106,14 @@ def anonymize(  # noqa: PLR0913, PLR0917
         ),
     ] = None,
     workers: Annotated[
-        int,
+        int | None,
         typer.Option(
-            min=1, max=256, help="Processes that share the photos, about 0.7 GB each.", rich_help_panel=_FILES
+            min=1,
+            max=256,
+            help="Processes that share the photos; by default all cores for many.",
+            rich_help_panel=_FILES,
         ),
-    ] = 1,
+    ] = None,
     keep_metadata: Annotated[
         str,
         _option(
@@ -228,11 +233,8 @@ def anonymize(  # noqa: PLR0913, PLR0917
     )
     check_direction(settings, allowed=allow_non_anonymizing)
     credentials = credentials_of(c2pa_cert, c2pa_key, mark=mark)
-    if workers > 1 and consistent:
-        raise UsageError("--consistent: a single process must know everybody; leave out --workers.")
-    if workers > 1 and contact_sheet is not None:
-        raise UsageError("--contact-sheet: is made by a single process; leave out --workers.")
     plan = make_plan(inputs, output, recursive=recursive, contact_sheet=contact_sheet)
+    processes = _processes(workers, len(plan.jobs), settings, contact_sheet)
     named = [*map(Path, inputs), *(job.source for job in plan.jobs)]
     if watermark and any(map(is_video, named)):
         raise UsageError("--watermark: is for photos; leave it out with videos.")
@@ -253,7 +255,7 @@ def anonymize(  # noqa: PLR0913, PLR0917
         hash_sources=manifest is not None,
     )
     sheet = None if dry_run else _sheet(contact_sheet, force=force)
-    pool = Pool(settings, policy, workers) if workers > 1 else None
+    pool = Pool(settings, policy, processes) if processes > 1 else None
     kept = None if manifest is None or dry_run else Manifest(manifest)
     with watchers(progress, dry_run=dry_run, manifest=kept) as told:
         return Batch(settings, lambda: load(settings), policy, told, sheet, pool, kept).run(plan).exit_code
@@ -299,6 +301,22 @@ def _metadata_names(text: str) -> tuple[str, ...]:
     names = _names(text)
     checked_names(names)
     return names
+
+
+def _processes(asked: int | None, photos: int, settings: Settings, contact_sheet: Path | None) -> int:
+    """How many share the photos.
+
+    Raises:
+        UsageError: several were asked for, where a single one must see all photos.
+    """
+    if asked is None:
+        alone = settings.consistent or contact_sheet is not None or settings.engine != "compact"
+        return 1 if alone else max(1, min(os.cpu_count() or 1, photos // PHOTOS_A_PROCESS))
+    if asked > 1 and settings.consistent:
+        raise UsageError("--consistent: a single process must know everybody; leave out --workers.")
+    if asked > 1 and contact_sheet is not None:
+        raise UsageError("--contact-sheet: is made by a single process; leave out --workers.")
+    return asked
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -23,6 +23,8 @@ from reverse_personalization.settings import Settings
 # How often a photo is begun: what kills two workers is the photo.
 TRIES: Final = 2
 NO_TELEMETRY: Final = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DATA_DISABLE_PROGRESS_BARS": "1"}
+# Its core tells of restarts that we ask for as errors.
+QUIET: Final = {"RAY_BACKEND_LOG_LEVEL": "fatal"}
 PATIENCE: Final = 10.0
 # How Ray itself keeps to the loopback address, on all systems; it is read when Ray is imported.
 LOOPBACK: Final = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
@@ -75,7 +77,7 @@ class RayPool:
                     begun.unlink(missing_ok=True)
 
     def _connect(self) -> Any:
-        os.environ.update(NO_TELEMETRY if self.address else NO_TELEMETRY | LOOPBACK)
+        os.environ.update(NO_TELEMETRY | QUIET if self.address else NO_TELEMETRY | QUIET | LOOPBACK)
         _check_reachable(self.address)
         import ray
         import ray.data
@@ -83,7 +85,8 @@ class RayPool:
         local = {"include_dashboard": False, "num_cpus": max(os.cpu_count() or 1, ceil(self.workers * self.cpus))}
         try:
             ray.init(self.address, log_to_driver=False, logging_level="error", **({} if self.address else local))
-            logging.getLogger("ray").setLevel(logging.ERROR)
+            for talker in ("ray", "ray.data"):  # the latter has a handler of its own
+                logging.getLogger(talker).setLevel(logging.ERROR)
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise UsageError(f"--address {self.address}: no Ray cluster could be reached there ({error}).") from error
         self._check_size(ray)
