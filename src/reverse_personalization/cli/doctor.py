@@ -86,6 +86,7 @@ EXTRAS: Final = {
     "c2pa": ("c2pa-python", "cryptography"),
     "docs": ("furo", "myst-parser", "sphinx"),
     "ui": ("gradio",),
+    "parquet": ("pyarrow",),
     "ray": ("pyarrow", "ray"),
     "server": ("fastapi", "prometheus-client", "uvicorn"),
     "insightface": ("onnxruntime",),

@@ -30,7 +30,7 @@ class Parquet:
             InputError: the file is damaged, or holds pictures in another form.
         """
         if find_spec("pyarrow") is None:
-            raise UsageError("Parquet needs pyarrow: pip install 'reverse-personalization[ray]'.")
+            raise UsageError("Parquet needs pyarrow: pip install 'reverse-personalization[parquet]'.")
         self._path, self._arrow = path, import_module("pyarrow")
         self._parquet: Any = import_module("pyarrow.parquet")
         try:

@@ -41,6 +41,9 @@ SKIN_SCALE = 3.0
 NEAR, FAR = 1.35, 1.95
 # What changes more slowly than over so many texels is the scene's light and its tint, and stays.
 LIGHT_SCALE, TINT_SCALE = 7.0, 8.0
+# By how many standard deviations of its luma a change may outshine the skin around it, and the share of what
+# goes beyond: brows and lines are dark, and what shines on a face is the scene's light.
+SHINE, SHINING = 0.3, 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,12 +161,22 @@ class FaceCodec:
         drawn -= self._light(drawn, seen)
         caution = np.float32(1 - encoding.boldness(codes))
         lost = np.float32(faded) * (encoding.detail - caution * self._grain(encoding.detail, seen))
-        return denormalise(drawn, encoding.tone) - lost, offset @ encoding.placement[:, :3] / encoding.scale**2
+        change = denormalise(drawn, encoding.tone) - lost
+        change -= (1 - SHINING) * (1 - (1 - caution) ** 2) * self._shine(encoding, change, seen)
+        return change, offset @ encoding.placement[:, :3] / encoding.scale**2
 
     def _light(self, change: FloatArray, seen: FloatArray) -> FloatArray:
         """What of a change of luma and chroma would be a change of the light."""
         luma, chroma = change[..., :1], change[..., 1:]
         return np.concatenate([smooth(luma, seen, LIGHT_SCALE), smooth(chroma, seen, TINT_SCALE)], 2)
+
+    def _shine(self, encoding: Encoding, change: FloatArray, seen: FloatArray) -> FloatArray:
+        """By how much a change outshines both what is there and the skin around it, SIZE x SIZE x 1."""
+        components = (self._tensors["rotation"].T @ encoding.codes)[: len(self._tensors["texture_basis"])]
+        drawn = unpack(components @ self._tensors["texture_basis"] + self._tensors["mean_texture"], self.frame)
+        luma = _luma(denormalise(drawn, encoding.tone) + encoding.detail)[..., None]
+        around = smooth(luma, seen, LIGHT_SCALE) + SHINE * encoding.tone.contrast
+        return np.maximum(luma + _luma(change)[..., None] - np.maximum(around, luma), 0)
 
     def _grain(self, detail: FloatArray, seen: FloatArray) -> FloatArray:
         """What of the detail is the grain of the skin."""
@@ -196,7 +209,7 @@ def place(mesh: Mesh, mean_shape: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 def normalise(texture_rgb: FloatArray, seen: FloatArray) -> tuple[FloatArray, Tone]:
     """Divide tone and contrast out of a float SIZE x SIZE x 3 RGB texture; gives luma, B - Y, R - Y."""
-    luma = texture_rgb @ np.array([0.299, 0.587, 0.114], np.float32)
+    luma = _luma(texture_rgb)
     chroma = texture_rgb[..., [2, 0]] - luma[..., None]
     weight = seen / max(float(seen.sum()), 1e-6)
     mean = float((luma * weight).sum())
@@ -216,6 +229,11 @@ def denormalise(change: FloatArray, tone: Tone) -> FloatArray:
     blue, red = change[..., 1] * tone.luma, change[..., 2] * tone.luma
     green = -(0.299 * red + 0.114 * blue) / 0.587
     return luma[..., None] + np.stack([red, green, blue], 2)
+
+
+def _luma(texture_rgb: FloatArray) -> FloatArray:
+    """Of RGB, SIZE x SIZE."""
+    return texture_rgb @ np.array([0.299, 0.587, 0.114], np.float32)
 
 
 def smooth(texture: FloatArray, seen: FloatArray, scale: float) -> FloatArray:
