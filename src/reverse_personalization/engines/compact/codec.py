@@ -161,22 +161,29 @@ class FaceCodec:
         drawn -= self._light(drawn, seen)
         caution = np.float32(1 - encoding.boldness(codes))
         lost = np.float32(faded) * (encoding.detail - caution * self._grain(encoding.detail, seen))
-        change = denormalise(drawn, encoding.tone) - lost
-        change -= (1 - SHINING) * (1 - (1 - caution) ** 2) * self._shine(encoding, change, seen)
-        return change, offset @ encoding.placement[:, :3] / encoding.scale**2
+        return denormalise(drawn, encoding.tone) - lost, offset @ encoding.placement[:, :3] / encoding.scale**2
+
+    def without_shine(self, encoding: Encoding, codes: FloatArray, change: FloatArray) -> FloatArray:
+        """A change of texture (SIZE x SIZE x 3 RGB) that hardly outshines the skin around it.
+
+        The bolder the codes are, the more of the shine stays: for a face so well known that it must.
+        """
+        source = self._explained_by(encoding.codes)
+        luma = _luma(denormalise(source, encoding.tone) + encoding.detail)[..., None]
+        around = smooth(luma, encoding.coverage * self.frame.modelled, LIGHT_SCALE) + SHINE * encoding.tone.contrast
+        shine = np.maximum(luma + _luma(change)[..., None] - np.maximum(around, luma), 0)
+        return np.asarray(change - (1 - SHINING) * (1 - encoding.boldness(codes) ** 2) * shine, np.float32)
+
+    def _explained_by(self, codes: FloatArray) -> FloatArray:
+        """The texture that codes stand for, SIZE x SIZE x 3."""
+        components = (self._tensors["rotation"].T @ codes)[: len(self._tensors["texture_basis"])]
+        packed = self._tensors["mean_texture"] + components @ self._tensors["texture_basis"]
+        return unpack(np.asarray(packed, np.float32), self.frame)
 
     def _light(self, change: FloatArray, seen: FloatArray) -> FloatArray:
         """What of a change of luma and chroma would be a change of the light."""
         luma, chroma = change[..., :1], change[..., 1:]
         return np.concatenate([smooth(luma, seen, LIGHT_SCALE), smooth(chroma, seen, TINT_SCALE)], 2)
-
-    def _shine(self, encoding: Encoding, change: FloatArray, seen: FloatArray) -> FloatArray:
-        """By how much a change outshines both what is there and the skin around it, SIZE x SIZE x 1."""
-        components = (self._tensors["rotation"].T @ encoding.codes)[: len(self._tensors["texture_basis"])]
-        drawn = unpack(components @ self._tensors["texture_basis"] + self._tensors["mean_texture"], self.frame)
-        luma = _luma(denormalise(drawn, encoding.tone) + encoding.detail)[..., None]
-        around = smooth(luma, seen, LIGHT_SCALE) + SHINE * encoding.tone.contrast
-        return np.maximum(luma + _luma(change)[..., None] - np.maximum(around, luma), 0)
 
     def _grain(self, detail: FloatArray, seen: FloatArray) -> FloatArray:
         """What of the detail is the grain of the skin."""
@@ -233,7 +240,7 @@ def denormalise(change: FloatArray, tone: Tone) -> FloatArray:
 
 def _luma(texture_rgb: FloatArray) -> FloatArray:
     """Of RGB, SIZE x SIZE."""
-    return texture_rgb @ np.array([0.299, 0.587, 0.114], np.float32)
+    return np.asarray(texture_rgb @ np.array([0.299, 0.587, 0.114], np.float32), np.float32)
 
 
 def smooth(texture: FloatArray, seen: FloatArray, scale: float) -> FloatArray:
