@@ -1,0 +1,169 @@
+"""Who is found in anonymized clips by a recogniser that pools a clip's best frames (set-to-set matching).
+
+    python benchmarks/video_privacy.py LFW [--limit 100] [--jobs 2]
+
+Each clip is a photo of one person that turns, grows and drifts. The gallery has another photo of everybody. A clip is
+matched by the mean embedding of its best frames, and by its most similar frame; the untouched clips show that the
+recognisers work.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import cache, partial
+from multiprocessing import get_context
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+from PIL import Image
+
+from reverse_personalization import Anonymizer
+from reverse_personalization.bench.datasets import Trial, draw_trials, load_people
+from reverse_personalization.bench.statistics import Rate
+from reverse_personalization.errors import ReversePersonalizationError
+from reverse_personalization.faces.face import FloatArray
+from reverse_personalization.faces.plugged import load_detector
+from reverse_personalization.identity.base import Recogniser
+from reverse_personalization.identity.dlib_resnet import DlibResNet
+from reverse_personalization.identity.sface import SFace
+from reverse_personalization.settings import Settings
+from reverse_personalization.video.anonymizing import anonymize_video
+from reverse_personalization.video.reading import VideoReader
+
+FRAMES, RATE, BEST, SIDE = 24, 25, 5, 480
+THREADS = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """A clip as recognisers see it: per recogniser, float32 n x d, its best frames first; and obscured frames."""
+
+    embeddings: dict[str, FloatArray]
+    obscured: int
+    frames: int
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("dataset", type=Path)
+    parser.add_argument("--limit", type=int, default=100)
+    parser.add_argument("--jobs", type=int, default=2)
+    arguments = parser.parse_args()
+    people = load_people(arguments.dataset)
+    trials = draw_trials(people, limit=arguments.limit)
+    photos = [person.photos[0] for person in people]
+    with ProcessPoolExecutor(arguments.jobs, mp_context=get_context("spawn")) as pool:
+        gallery = list(pool.map(known, photos, chunksize=16))
+        before = list(pool.map(partial(clip_of, anonymized=False), trials))
+        after = list(pool.map(partial(clip_of, anonymized=True), trials))
+    frames = sum(seen.frames for seen in after)
+    hidden = sum(seen.obscured for seen in after)
+    print(f"{len(trials)} clips of {FRAMES} frames; {Rate(hidden, frames)} face frames obscured")
+    for name in ("sface", "dlib-resnet"):
+        rows = np.stack([of[name] for of in gallery])
+        for what, clips in (("untouched", before), ("anonymized", after)):
+            for pooled in ("mean of the best", "most similar"):
+                print(f"{name}, {what}, {pooled}: rank-1 among {len(rows)} {found(name, clips, trials, rows, pooled)}")
+
+
+def found(name: str, clips: list[Seen], trials: list[Trial], gallery: FloatArray, pooled: str) -> Rate:
+    """How often a clip's person comes first; clips without a face that can be embedded are misses."""
+    hits = 0
+    compare = tools()[1][name].similarity
+    for seen, trial in zip(clips, trials, strict=True):
+        embeddings = seen.embeddings[name]
+        if not len(embeddings):
+            continue
+        if pooled == "most similar":
+            similarity = compare(embeddings, gallery).max(0)
+        else:
+            similarity = compare(embeddings[:BEST].mean(0), gallery)[0]
+        hits += int(np.nan_to_num(similarity, nan=-np.inf).argmax() == trial.person)
+    return Rate(hits, len(clips))
+
+
+@cache
+def tools() -> tuple[object, dict[str, Recogniser]]:
+    """The detector and the recognisers of this process."""
+    cv2.setNumThreads(THREADS)
+    return load_detector(None, 0.6), {"sface": SFace(), "dlib-resnet": DlibResNet()}
+
+
+@cache
+def anonymizer() -> Anonymizer:
+    """The anonymizer of this process."""
+    return Anonymizer(seed=0)
+
+
+def known(photo: Path) -> dict[str, FloatArray]:
+    """A gallery photo's embeddings, NaN where no face is found."""
+    detector, recognisers = tools()
+    picture = np.array(Image.open(photo).convert("RGB"))
+    face = max(detector.detect(picture), key=lambda face: face.size, default=None)
+    lengths = {"sface": 128, "dlib-resnet": 128}
+    return {
+        name: np.full(lengths[name], np.nan, np.float32) if face is None else recogniser.embed(picture, face)
+        for name, recogniser in recognisers.items()
+    }
+
+
+def clip_of(trial: Trial, *, anonymized: bool) -> Seen:
+    """Make a person's clip, anonymize it if so asked, and look at it."""
+    with tempfile.TemporaryDirectory() as folder:
+        path, obscured, total = film(trial.photo, Path(folder) / "in.mp4"), 0, FRAMES
+        if anonymized:
+            output = Path(folder) / "out.mp4"
+            try:
+                record = anonymize_video(path, output, Settings(seed=0), anonymizer=anonymizer())
+            except ReversePersonalizationError:
+                return Seen({name: np.zeros((0, 128), np.float32) for name in tools()[1]}, FRAMES, FRAMES)
+            obscured = sum(track.frames.get("obscured", 0) for track in record.tracks)
+            total = sum(sum(track.frames.values()) for track in record.tracks)
+            path = output
+        return Seen(look(path), obscured, total)
+
+
+def film(photo: Path, path: Path) -> Path:
+    """A clip of a photo that turns by 6 degrees, grows by a tenth and drifts."""
+    picture = cv2.resize(np.array(Image.open(photo).convert("RGB")), (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=RATE, options={"crf": "12"})
+        stream.height, stream.width, stream.pix_fmt = SIDE, SIDE, "yuv420p"
+        for i in range(FRAMES):
+            share = i / (FRAMES - 1)
+            matrix = cv2.getRotationMatrix2D((SIDE / 2, SIDE / 2), 6 * np.sin(6 * share), 1 + 0.1 * share)
+            matrix[:, 2] += (12 * share, -8 * share)
+            moved = cv2.warpAffine(picture, matrix, (SIDE, SIDE), borderMode=cv2.BORDER_REPLICATE)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(moved, format="rgb24")))
+        container.mux(stream.encode())
+    return path
+
+
+def look(path: Path) -> dict[str, FloatArray]:
+    """Embed the face nearest the middle of each frame, the best detections first."""
+    detector, recognisers = tools()
+    seen: list[tuple[float, dict[str, FloatArray]]] = []
+    with VideoReader(path) as reader:
+        for frame in reader.frames():
+            face = min(detector.detect(frame.image_rgb), key=_from_middle, default=None)
+            if face is not None:
+                seen.append((face.score, {name: r.embed(frame.image_rgb, face) for name, r in recognisers.items()}))
+    seen.sort(key=lambda each: -each[0])
+    return {
+        name: np.stack([of[name] for _, of in seen]) if seen else np.zeros((0, 128), np.float32) for name in recognisers
+    }
+
+
+def _from_middle(face: object) -> float:
+    x, y, w, h = face.box
+    return abs(x + w / 2 - SIDE / 2) + abs(y + h / 2 - SIDE / 2)
+
+
+if __name__ == "__main__":
+    main()
