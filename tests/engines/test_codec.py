@@ -83,15 +83,17 @@ def test_a_change_of_light_is_no_change(portrait: Any, compact_engine: CompactEn
     assert np.abs(smooth(change, seen, 20.0)[middle]).mean() < 0.15 * np.abs(change[middle]).mean()
 
 
-def test_what_outshines_the_skin_is_dimmed_unless_codes_are_bold(
+def test_what_leaves_the_range_of_the_skin_is_tempered_unless_codes_are_bold(
     portrait: Any, compact_engine: CompactEngine, codec: FaceCodec
 ) -> None:
     encoding = compact_engine.encode(portrait.image_rgb, portrait.face).context.encoding
-    bright, dark = (np.full((SIZE, SIZE, 3), value, np.float32) for value in (0.5, -0.5))
     near, far = encoding.codes, encoding.codes + 3
-    assert 0 < codec.without_shine(encoding, near, bright).mean() < 0.3
-    np.testing.assert_array_equal(codec.without_shine(encoding, far, bright), bright)
-    np.testing.assert_array_equal(codec.without_shine(encoding, near, dark), dark)
+    for value in (0.5, -0.5):
+        change = np.full((SIZE, SIZE, 3), value, np.float32)
+        assert 0 < codec.tempered(encoding, near, change).mean() / value < 0.5
+        np.testing.assert_array_equal(codec.tempered(encoding, far, change), change)
+    small = np.full((SIZE, SIZE, 3), 1e-4, np.float32)
+    np.testing.assert_allclose(codec.tempered(encoding, near, small), small, atol=1e-4)
 
 
 def test_a_known_change_comes_back(astronaut: Any, compact_engine: CompactEngine) -> None:

@@ -41,9 +41,10 @@ SKIN_SCALE = 3.0
 NEAR, FAR = 1.35, 1.95
 # What changes more slowly than over so many texels is the scene's light and its tint, and stays.
 LIGHT_SCALE, TINT_SCALE = 7.0, 8.0
-# By how many standard deviations of its luma a change may outshine the skin around it, and the share of what
-# goes beyond: brows and lines are dark, and what shines on a face is the scene's light.
-SHINE, SHINING = 0.3, 0.1
+# By how many standard deviations of luma a change may make skin brighter or darker than the skin around it, and the
+# share that stays of what goes beyond: new brows are no darker than the face's own hair, and what shines is the light.
+SHINE, SHADE = 0.3, 0.7
+SHINING, SHADY = 0.1, 0.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,16 +164,19 @@ class FaceCodec:
         lost = np.float32(faded) * (encoding.detail - caution * self._grain(encoding.detail, seen))
         return denormalise(drawn, encoding.tone) - lost, offset @ encoding.placement[:, :3] / encoding.scale**2
 
-    def without_shine(self, encoding: Encoding, codes: FloatArray, change: FloatArray) -> FloatArray:
-        """A change of texture (SIZE x SIZE x 3 RGB) that hardly outshines the skin around it.
+    def tempered(self, encoding: Encoding, codes: FloatArray, change: FloatArray) -> FloatArray:
+        """A change of texture (SIZE x SIZE x 3 RGB) that hardly leaves the range of the skin around, or the face's own.
 
-        The bolder the codes are, the more of the shine stays: for a face so well known that it must.
+        The bolder the codes are, the more of it stays: for a face so well known that it must.
         """
-        source = self._explained_by(encoding.codes)
+        source, contrast = self._explained_by(encoding.codes), encoding.tone.contrast
         luma = _luma(denormalise(source, encoding.tone) + encoding.detail)[..., None]
-        around = smooth(luma, encoding.coverage * self.frame.modelled, LIGHT_SCALE) + SHINE * encoding.tone.contrast
-        shine = np.maximum(luma + _luma(change)[..., None] - np.maximum(around, luma), 0)
-        return np.asarray(change - (1 - SHINING) * (1 - encoding.boldness(codes) ** 2) * shine, np.float32)
+        around = smooth(luma, encoding.coverage * self.frame.modelled, LIGHT_SCALE)
+        after = luma + _luma(change)[..., None]
+        shine = np.maximum(after - np.maximum(around + SHINE * contrast, luma), 0)
+        shade = np.minimum(after - np.minimum(around - SHADE * contrast, luma), 0)
+        excess = (1 - SHINING) * shine + (1 - SHADY) * shade
+        return np.asarray(change - (1 - encoding.boldness(codes) ** 2) * excess, np.float32)
 
     def _explained_by(self, codes: FloatArray) -> FloatArray:
         """The texture that codes stand for, SIZE x SIZE x 3."""

@@ -210,7 +210,7 @@ class CompactEngine:
         reach = np.maximum(np.abs(encoded.x0), CODE_LIMIT)
         codes = cast(FloatArray, np.clip(x, -reach, reach))
         texture, offset = self._codec.decode_difference(encoding, codes)
-        texture = self._codec.without_shine(encoding, codes, texture)
+        texture = self._codec.tempered(encoding, codes, texture)
         return Change(texture, SHAPE_SHARE * offset[:, :2], encoding.boldness(codes))
 
     def _render(self, image_rgb: ByteArray, face: MeshedFace, change: Change, back: FloatArray) -> Rendering:
