@@ -172,11 +172,12 @@ class FaceCodec:
         source, contrast = self._explained_by(encoding.codes), encoding.tone.contrast
         luma = _luma(denormalise(source, encoding.tone) + encoding.detail)[..., None]
         around = smooth(luma, encoding.coverage * self.frame.modelled, LIGHT_SCALE)
-        after = luma + _luma(change)[..., None]
-        shine = np.maximum(after - np.maximum(around + SHINE * contrast, luma), 0)
-        shade = np.minimum(after - np.minimum(around - SHADE * contrast, luma), 0)
-        excess = (1 - SHINING) * shine + (1 - SHADY) * shade
-        return np.asarray(change - (1 - encoding.boldness(codes) ** 2) * excess, np.float32)
+        moved = _luma(change)[..., None]
+        shine = np.maximum(luma + moved - np.maximum(around + SHINE * contrast, luma), 0)
+        shade = np.minimum(luma + moved - np.minimum(around - SHADE * contrast, luma), 0)
+        excess = (1 - SHINING) * shine + (1 - SHADY) * shade  # of the sign of `moved`, and smaller
+        share = np.divide(excess, moved, out=np.zeros_like(moved), where=excess != 0)
+        return np.asarray(change * (1 - (1 - encoding.boldness(codes) ** 2) * share), np.float32)
 
     def _explained_by(self, codes: FloatArray) -> FloatArray:
         """The texture that codes stand for, SIZE x SIZE x 3."""
