@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from reverse_personalization.bench.embedding import MAX_PIXELS
 from reverse_personalization.bench.observing import Observation
@@ -18,7 +18,7 @@ from reverse_personalization.media.thumbnails import square
 
 # Worst faces of a sheet: the ones most like their source.
 SHEET = 8
-TILE = 128
+TILE, TITLE = 128, 20
 
 
 def plot_trade_off(results: Sequence[MethodResult], recogniser: str, quantity: str, path: Path) -> None:
@@ -97,12 +97,19 @@ def plot_sweep(strengths: Sequence[float], results: Sequence[MethodResult], reco
 
 
 def face_sheet(
-    columns: Sequence[Sequence[Path | None]], seen: Sequence[Observation], chosen: Sequence[int], path: Path
+    columns: Mapping[str, Sequence[Path | None]], seen: Sequence[Observation], chosen: Sequence[int], path: Path
 ) -> None:
-    """Faces as rows; the source, and what was made of it, as columns (Fig. 13 to 19)."""
-    rows = [np.hstack([face_tile(photos[i], seen[i]) for photos in columns]) for i in chosen]
+    """Faces as rows; the source, and what was made of it, as columns under their titles (Fig. 13 to 19)."""
+    rows = [np.hstack([face_tile(photos[i], seen[i]) for photos in columns.values()]) for i in chosen]
     if rows:
-        Image.fromarray(np.vstack(rows)).save(path)
+        titles = np.hstack([_title(title) for title in columns])
+        Image.fromarray(np.vstack([titles, *rows])).save(path)
+
+
+def _title(text: str) -> ByteArray:
+    image = Image.new("RGB", (TILE, TITLE), "white")
+    ImageDraw.Draw(image).text((TILE / 2, TITLE / 2), text, "black", anchor="mm")
+    return np.asarray(image)
 
 
 def most_alike(

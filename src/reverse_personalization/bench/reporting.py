@@ -102,7 +102,8 @@ def run_bench(asked: Asked, report: Report) -> list[tables.Line]:
 def _draw_recovery(bench: Bench, result: MethodResult, attacked: Attacked, path: Path) -> None:
     """Sources, results, and what each guidance makes of the results (Fig. 13)."""
     photos = [trial.photo for trial in bench.trials]
-    columns: list[Sequence[Path | None]] = [photos, result.outputs, *attacked.recovered.values()]
+    recovered = {f"recovered, {guidance:+g}": of for guidance, of in attacked.recovered.items()}
+    columns: dict[str, Sequence[Path | None]] = {"source": photos, result.name: result.outputs, **recovered}
     figures.face_sheet(columns, bench.source, range(min(figures.SHEET, len(photos))), path)
 
 
@@ -163,14 +164,13 @@ def _write(
         for result in results:
             worst = figures.most_alike(result, recogniser.name)
             sheet = out / f"worst-{result.name}-{recogniser.name}.png"
-            figures.face_sheet([photos, result.outputs], bench.source, worst, sheet)
+            columns: dict[str, Sequence[Path | None]] = {"source": photos, result.name: result.outputs}
+            figures.face_sheet(columns, bench.source, worst, sheet)
             for subset in subsets:
                 among = figures.most_alike(result, recogniser.name, among=subset.members)
                 name = re.sub(r"[^a-z0-9]+", "-", subset.name.lower()).strip("-")
-                figures.face_sheet(
-                    [photos, result.outputs], bench.source, among, sheet.with_stem(f"{sheet.stem}-{name}")
-                )
-    columns: list[Sequence[Path | None]] = [photos, *(result.outputs for result in results)]
+                figures.face_sheet(columns, bench.source, among, sheet.with_stem(f"{sheet.stem}-{name}"))
+    columns = {"source": photos} | {result.name: result.outputs for result in results}
     figures.face_sheet(columns, bench.source, range(min(12, len(photos))), out / "faces.png")
     drawn = [path for kind in PLOTS for path in sorted(out.glob(f"{kind}*.png"))]
     write_page(out / "report.html", found, results, photos, bench.source, run, drawn)
