@@ -23,6 +23,8 @@ LEAST_SCORE = 0.5
 MARGIN = 1.5
 IRIS_INPUT = 64
 IRIS_MARGIN = 2.3
+# The eye's corners among the 71 points of its contour and brow.
+CONTOUR_OUTER, CONTOUR_INNER = 0, 8
 
 
 def _interpreter(name: str) -> Interpreter:
@@ -118,31 +120,45 @@ class FaceMesher:
 
 
 class IrisFinder:
-    """Finds the irises of a meshed face."""
+    """Finds the irises of a meshed face, and the corners of its eyes."""
 
     def __init__(self) -> None:
         """Load the network."""
         self._net = _interpreter("iris")
         self._input = self._net.get_input_details()[0]["index"]
         outputs = {int(np.prod(d["shape"])): d["index"] for d in self._net.get_output_details()}
-        self._iris = outputs[15]
+        self._iris, self._contour = outputs[15], outputs[213]
 
     def irises(self, image_rgb: ByteArray, mesh: Mesh) -> FloatArray:
         """float32 2 x 5 x 2 pixels: right then left eye; centre, then four points of the rim."""
-        eyes = ((topology.RIGHT_EYE, False), (topology.LEFT_EYE, True))
-        return np.stack([self._iris_of(image_rgb, mesh, eye, flip) for eye, flip in eyes])
+        return self.eyes(image_rgb, mesh)[:, :5]
 
-    def _iris_of(self, image_rgb: ByteArray, mesh: Mesh, eye: tuple[int, ...], flip: bool) -> FloatArray:
+    def eyes(self, image_rgb: ByteArray, mesh: Mesh, *, aside: float = 0.0, scale: float = 1.0) -> FloatArray:
+        """float32 2 x 7 x 2 pixels: right then left eye; its iris as in `irises`, then its outer and inner corner.
+
+        Args:
+            image_rgb: uint8 H x W x 3.
+            mesh: of the face.
+            aside: by what share of an eye's width the network's crop is shifted along it.
+            scale: size of the crop, as a multiple of the usual one.
+        """
+        eyes = ((topology.RIGHT_EYE, False), (topology.LEFT_EYE, True))
+        return np.stack([self._eye(image_rgb, mesh, eye, flip, aside, scale) for eye, flip in eyes])
+
+    def _eye(
+        self, image_rgb: ByteArray, mesh: Mesh, eye: tuple[int, ...], flip: bool, aside: float, scale: float
+    ) -> FloatArray:
         """The network knows left eyes only (as seen by the camera): the other one is shown mirrored."""
         outer, inner = mesh.points[eye[0]], mesh.points[eye[8]]
         right = outer - inner if flip else inner - outer
-        side = IRIS_MARGIN * float(np.linalg.norm(right))
-        matrix = _square((outer + inner) / 2, max(side, 1.0), right, IRIS_INPUT)
+        side = scale * IRIS_MARGIN * float(np.linalg.norm(right))
+        matrix = _square((outer + inner) / 2 + aside * right, max(side, 1.0), right, IRIS_INPUT)
         if flip:
             matrix[0] *= -1
             matrix[0, 2] += IRIS_INPUT
         crop = warp_square(image_rgb, matrix, IRIS_INPUT)
         self._net.set_tensor(self._input, crop[None].astype(np.float32) / 255)
         self._net.invoke()
-        points = self._net.get_tensor(self._iris).reshape(5, 3)[:, :2]
+        iris, contour = (self._net.get_tensor(index).reshape(-1, 3)[:, :2] for index in (self._iris, self._contour))
+        points = np.concatenate([iris, contour[[CONTOUR_OUTER, CONTOUR_INNER]]])
         return transform_points(invert_transform(matrix), points)
