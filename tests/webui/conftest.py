@@ -22,6 +22,13 @@ collect_ignore_glob = [] if find_spec("gradio") else ["test_*.py"]
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A browser that hangs ends its process: playwright's loop is deaf to the signal that ends other tests."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.timeout(240, method="thread"))
+
+
 @contextmanager
 def _started(*command: str, path: str = "", scratch: Path) -> Iterator[str]:
     """A server of `revpers`, and its address."""
