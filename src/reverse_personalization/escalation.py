@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from reverse_personalization.settings import Settings
 
 # Factors from one try to the next, on the guidance and on the share of time left out.
-HARDER, EARLIER = 1.25, 0.9
+HARDER, EARLIER = 1.3, 0.9
 
 
 @dataclass(frozen=True)

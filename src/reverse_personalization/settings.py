@@ -26,8 +26,8 @@ _ENGINE: Final[dict[str, dict[str, float]]] = {
 }
 _QUALITY: Final[dict[tuple[str, str], dict[str, int]]] = {
     ("compact", "draft"): {"steps": 6, "max_tries": 3},
-    ("compact", "standard"): {"steps": 12, "max_tries": 8},
-    ("compact", "paper"): {"steps": 100, "max_tries": 8},
+    ("compact", "standard"): {"steps": 12, "max_tries": 10},
+    ("compact", "paper"): {"steps": 100, "max_tries": 10},
     ("sdxl", "draft"): {"steps": 20, "max_tries": 2},
     ("sdxl", "standard"): {"steps": 50, "max_tries": 4},
     ("sdxl", "paper"): {"steps": 100, "max_tries": 4},

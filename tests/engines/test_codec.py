@@ -1,16 +1,19 @@
-"""The codec decodes differences: none changes nothing, and a known one comes back."""
+"""The codec replaces textures: unchanged codes change nothing, and a known change comes back."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 
 from reverse_personalization.engines.compact.codec import (
-    SKIN_SCALE,
+    EXPOSED,
+    LIGHT_SCALE,
+    OVEREXPOSED,
+    Decoding,
+    Encoding,
     FaceCodec,
     denormalise,
     normalise,
@@ -32,68 +35,62 @@ def codec(compact_engine: CompactEngine) -> FaceCodec:
 def test_unchanged_codes_change_nothing(portrait: Any, compact_engine: CompactEngine) -> None:
     encoded = compact_engine.encode(portrait.image_rgb, portrait.face)
     codec, encoding = compact_engine._codec, encoded.context.encoding
-    texture, mesh = codec.decode_difference(encoding, encoding.codes)
-    assert not texture.any()
-    assert not mesh.any()
+    same = codec.decode(encoding, encoding.codes)
+    assert same.renewal == 0
+    assert not same.offset.any()
     rendering = compact_engine.decode(portrait.image_rgb, encoded, encoded.x0.copy())
     assert not rendering.changed.any()
     assert rendering.image_rgb.size > 0
     np.testing.assert_array_equal(rendering.image_rgb, portrait.image_rgb[rendering.rows, rendering.columns])
 
 
-def test_decoding_is_linear_but_for_the_detail(portrait: Any, compact_engine: CompactEngine, codec: FaceCodec) -> None:
-    encoding = compact_engine.encode(portrait.image_rgb, portrait.face).context.encoding
-    encoding = replace(encoding, detail=np.zeros_like(encoding.detail))
-    one, other = 0.5 * np.random.default_rng(0).standard_normal((2, codec.dimensions), np.float32)
-    parts = [codec.decode_difference(encoding, encoding.codes + d) for d in (one, other, one + other)]
-    for a, b, both in zip(*parts, strict=True):
-        np.testing.assert_allclose(a + b, both, atol=1e-3 * np.abs(both).max() + 1e-5)
-
-
-def test_the_sources_detail_fades_as_codes_move(portrait: Any, compact_engine: CompactEngine, codec: FaceCodec) -> None:
-    encoding = compact_engine.encode(portrait.image_rgb, portrait.face).context.encoding
+def moved(codec: FaceCodec, encoding: Encoding, distance: float) -> Decoding:
     direction = np.random.default_rng(0).standard_normal(codec.dimensions, np.float32)
-    lost = []
-    for distance in (0.1, 0.5, 1.0):
-        there, back = (
-            codec.decode_difference(encoding, encoding.codes + sign * distance * direction)[0] for sign in (1, -1)
-        )
-        # What the codes say is odd in the change; what is left over is the detail that went.
-        gone = -(there + back) / 2
-        features = codec.frame.skin < 0.05
-        own = encoding.detail[features]
-        lost.append(float((gone[features] * own).sum() / (own**2).sum()))
-        # Between brows, eyes and lips only what is coarser goes: the skin's grain stays.
-        plain = codec.frame.skin == 1
-        fine = encoding.detail - smooth(encoding.detail, encoding.coverage * codec.frame.modelled, SKIN_SCALE)
-        coarse = (encoding.detail - fine)[plain]
-        np.testing.assert_allclose(gone[plain], lost[-1] * coarse, atol=5e-3)
-        assert np.abs(fine[plain]).mean() > 0.002
-    assert 0 < lost[0] < lost[1] < lost[2] < 1
+    return codec.decode(encoding, encoding.codes + distance * direction)
 
 
-def test_a_change_of_light_is_no_change(portrait: Any, compact_engine: CompactEngine, codec: FaceCodec) -> None:
-    encoding = compact_engine.encode(portrait.image_rgb, portrait.face).context.encoding
-    encoding = replace(encoding, detail=np.zeros_like(encoding.detail))
-    far = 0.8 * np.random.default_rng(0).standard_normal(codec.dimensions, np.float32)
-    assert encoding.boldness(encoding.codes + far) == 0
-    change, _ = codec.decode_difference(encoding, encoding.codes + far)
-    seen = encoding.coverage * codec.frame.modelled
-    middle = cv2.erode((seen > 0.9).astype(np.uint8), np.ones((25, 25))) > 0
-    assert np.abs(smooth(change, seen, 20.0)[middle]).mean() < 0.15 * np.abs(change[middle]).mean()
-
-
-def test_what_leaves_the_range_of_the_skin_is_tempered_unless_codes_are_bold(
+def test_the_farther_codes_move_the_more_is_replaced(
     portrait: Any, compact_engine: CompactEngine, codec: FaceCodec
 ) -> None:
     encoding = compact_engine.encode(portrait.image_rgb, portrait.face).context.encoding
-    near, far = encoding.codes, encoding.codes + 3
-    for value in (0.5, -0.5):
-        change = np.full((SIZE, SIZE, 3), value, np.float32)
-        assert 0 < codec.tempered(encoding, near, change).mean() / value < 0.5
-        np.testing.assert_array_equal(codec.tempered(encoding, far, change), change)
-    small = np.full((SIZE, SIZE, 3), 1e-4, np.float32)
-    np.testing.assert_allclose(codec.tempered(encoding, near, small), small, atol=1e-4)
+    near, far, farther = (moved(codec, encoding, distance) for distance in (0.1, 0.5, 1.0))
+    assert 0 < near.renewal < far.renewal < farther.renewal < 1
+    assert farther.renewal > 0.95
+    np.testing.assert_allclose(10 * near.offset, farther.offset, rtol=1e-2, atol=1e-3)
+
+
+def test_of_the_sources_detail_only_the_light_is_left(
+    portrait: Any, compact_engine: CompactEngine, codec: FaceCodec
+) -> None:
+    encoding = compact_engine.encode(portrait.image_rgb, portrait.face).context.encoding
+    without = replace(encoding, texture=encoding.texture - encoding.detail, detail=np.zeros_like(encoding.detail))
+    seen = encoding.coverage * codec.frame.modelled
+    left = (moved(codec, encoding, 0.7).texture - moved(codec, without, 0.7).texture) * (seen > 0.9)[..., None]
+    light = smooth(encoding.detail, seen, LIGHT_SCALE) * (seen > 0.9)[..., None]
+    assert np.abs(encoding.detail[seen > 0.9]).mean() > 0.01
+    assert np.abs(left - light)[seen > 0.9].mean() < 0.2 * np.abs(encoding.detail[seen > 0.9]).mean()
+
+
+def test_what_is_not_modelled_stays(portrait: Any, compact_engine: CompactEngine, codec: FaceCodec) -> None:
+    encoding = compact_engine.encode(portrait.image_rgb, portrait.face).context.encoding
+    elsewhere = ~codec.frame.modelled
+    np.testing.assert_array_equal(moved(codec, encoding, 1.0).texture[elsewhere], encoding.texture[elsewhere])
+
+
+def test_the_photos_exposure_holds_for_the_stranger(
+    portrait: Any, compact_engine: CompactEngine, codec: FaceCodec
+) -> None:
+    encoding = compact_engine.encode(portrait.image_rgb, portrait.face).context.encoding
+    seen = encoding.coverage * codec.frame.modelled > 0.5
+    to_luma = np.array([0.299, 0.587, 0.114], np.float32)
+    low, high = np.quantile((encoding.texture @ to_luma)[seen], EXPOSED)
+    beyond = []
+    for distance in (1.0, 8.0):
+        luma = (moved(codec, encoding, distance).texture @ to_luma)[seen]
+        beyond.append(max(float(luma.max() - high), float(low - luma.min()), 0.0))
+    # Absurd codes would leave the range by more than all of it, were they not held.
+    assert beyond[1] < 1.5 * (high - low)
+    assert beyond[0] < 3 * OVEREXPOSED * (high - low)
 
 
 def test_a_known_change_comes_back(astronaut: Any, compact_engine: CompactEngine) -> None:

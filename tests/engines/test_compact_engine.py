@@ -126,7 +126,7 @@ def test_negative_guidance_leads_away_from_the_embedding(
     own = sface.embed(portrait.image_rgb, portrait.face)
     known = told(compact_engine, encoded, own)
     similarities = []
-    for w in (0.0, -4.0, -8.0):
+    for w in (0.0, -10.0, -20.0):
         fields = inversion.coupled(w, null=known.null, identity=known.identity)
         x = regenerate(compact_engine, encoded, fields, KeyedNoise(1))
         after = paste(portrait.image_rgb, compact_engine.decode(portrait.image_rgb, encoded, x))

@@ -16,9 +16,14 @@ from reverse_personalization.engines.compact.population import Population
 from reverse_personalization.errors import InputError
 from reverse_personalization.training import effects as effects_module
 from reverse_personalization.training.dataset import TrainingFaces, build_dataset
-from reverse_personalization.training.effects import measure_effects
+from reverse_personalization.training.effects import light_of, measure_effects
 from reverse_personalization.training.labels import Labels, read_labels
-from reverse_personalization.training.population_fitting import find_glasses, fit_population, follow_effects
+from reverse_personalization.training.population_fitting import (
+    GUIDANCE_UNIT,
+    find_glasses,
+    fit_population,
+    follow_effects,
+)
 
 
 def test_a_dataset_holds_each_face_and_its_mirror_image(astronaut: Any, hopper: Any, tmp_path: Path) -> None:
@@ -100,13 +105,28 @@ def test_guidance_follows_the_effects_that_were_measured() -> None:
     effects = np.zeros((codes.shape[1], 128), np.float32)
     effects[10:20] = np.random.default_rng(0).standard_normal((10, 128)) * 0.3  # what `made_up` mixes is not known here
     effects[10:20] += np.linalg.lstsq(codes[:, 10:20], embeddings, rcond=None)[0]
-    followed = follow_effects(tensors, effects, codes, embeddings)
+    dear = np.zeros((codes.shape[1], codes.shape[1]), np.float32)
+    followed = follow_effects(tensors, effects, dear, codes, embeddings)
     np.testing.assert_array_equal(followed["embedding"], effects)
     # Attributes stay where they are when identity moves.
     np.testing.assert_allclose(followed["identity"] @ tensors["attributes"].T, 0, atol=1e-4)
-    expected = (embeddings - tensors["embedding_mean"]) @ followed["identity"]
+    expected = (embeddings - tensors["embedding_mean"]) @ followed["identity"] / GUIDANCE_UNIT
     for scale in (0.8, 1.2):  # neither shorter nor longer fits the codes better
         assert ((expected - codes) ** 2).mean() < ((scale * expected - codes) ** 2).mean()
+    # What would change the light is left to other codes.
+    dear[10:15, 10:15] = np.eye(5)
+    spared = follow_effects(tensors, effects, dear, codes, embeddings)["identity"]
+    shares = [float((of[:, 10:15] ** 2).sum() / (of**2).sum()) for of in (followed["identity"], spared)]
+    assert shares[1] < 0.1 * shares[0]
+
+
+def test_shading_is_light_and_lines_are_not() -> None:
+    codec, _ = shipped_tensors()
+    light = light_of(codec)
+    np.testing.assert_allclose(light, light.T, atol=1e-4)
+    assert np.linalg.eigvalsh(light).min() > -1e-3
+    # The first codes hold shading, and all that is kept; the last ones what hardly shows.
+    assert light.diagonal()[codec["kept"] == 1].mean() > 3 * light.diagonal()[codec["kept"] == 0].mean()
 
 
 def test_effects_are_measured_on_rendered_faces(

@@ -15,7 +15,7 @@ from reverse_personalization.identity.thresholds import threshold_of
 
 Role = Literal["guide", "verifier"]
 # By how much the guide's similarity must stay below its threshold: what it led down may rise on another photo.
-GUIDE_MARGIN = 0.09
+GUIDE_MARGIN = 0.07
 
 
 @dataclass(frozen=True)

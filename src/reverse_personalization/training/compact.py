@@ -16,7 +16,7 @@ from reverse_personalization.faces.face import FloatArray
 from reverse_personalization.inversion import STABLE_DIFFUSION
 from reverse_personalization.training.codec_fitting import FittedCodec, fit_codec, measure_faces
 from reverse_personalization.training.dataset import TrainingFaces, build_dataset
-from reverse_personalization.training.effects import measure_effects
+from reverse_personalization.training.effects import light_of, measure_effects
 from reverse_personalization.training.labels import read_labels
 from reverse_personalization.training.population_fitting import find_glasses, fit_population, follow_effects
 
@@ -84,7 +84,8 @@ def train_compact(data: Path, out: Path, *, report: Report | None = None) -> Mea
     effects = measure_effects(
         faces, used, fitted.tensors, population, progress=lambda done, total: report("measuring effects", done, total)
     )
-    population |= follow_effects(population, effects, codes[used], faces.embedding[used])
+    light = light_of(fitted.tensors)
+    population |= follow_effects(population, effects, light, codes[used], faces.embedding[used])
     _export({"codec": fitted.tensors, "population": population}, out)
     tested = measured.usable & held & ~glasses
     losses = _losses(Population(population, kept), codes[tested], faces.embedding[tested])

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reverse_personalization.engines.compact.attributes import Wish
-from reverse_personalization.engines.compact.codec import FaceCodec
+from reverse_personalization.engines.compact.codec import FaceCodec, smooth, unpack
 from reverse_personalization.engines.compact.engine import SHAPE_SHARE
 from reverse_personalization.engines.compact.population import Population
 from reverse_personalization.engines.compact.rendering import Renderer
@@ -26,6 +26,9 @@ FACES, CHANGES = 3000, 2
 MOST_GUIDANCE = 6.0
 LIMIT = 3.5
 OF_EFFECTS = 300.0
+
+# What changes more slowly than over so many texels is light, not features.
+LIGHT_SCALE = 7.0
 
 Progress = Callable[[int, int], None]
 
@@ -62,6 +65,23 @@ def measure_effects(
     return ridge(moved - moved.mean(0), followed - followed.mean(0), OF_EFFECTS)
 
 
+def light_of(tensors: Mapping[str, FloatArray]) -> FloatArray:
+    """By how much of their change of texture codes change the light, float32 d x d.
+
+    A form: v' L v is the energy of the light that a change v of codes makes, as a multiple of what one code changes.
+    """
+    codec = FaceCodec(tensors)
+    seen = codec.frame.modelled.astype(np.float32)
+    basis = np.stack([unpack(row, codec.frame) for row in tensors["texture_basis"].astype(np.float32)])
+    of_texture = len(basis)
+    slow = np.stack([(smooth(texture, seen, LIGHT_SCALE) * seen[..., None])[::2, ::2].ravel() for texture in basis])
+    energy = np.zeros((codec.dimensions, codec.dimensions), np.float32)
+    energy[:of_texture, :of_texture] = slow @ slow.T
+    usual = (basis[:, ::2, ::2] ** 2).sum() / codec.dimensions
+    rotation = tensors["rotation"]
+    return np.asarray(rotation @ energy @ rotation.T / usual, np.float32)
+
+
 class _Experiment:
     """Changes codes of one face after the other, and embeds what is rendered."""
 
@@ -77,9 +97,9 @@ class _Experiment:
         before = unit(self._recogniser.embed(crop, self._place))
         for _ in range(CHANGES):
             codes = self._changed(encoding.codes, own)
-            texture, offset = self._codec.decode_difference(encoding, codes)
-            shift, boldness = SHAPE_SHARE * offset[:, :2], encoding.boldness(codes)
-            rendering = self._renderer.render(crop, mesh, encoding.coverage, texture, shift, boldness=boldness)
+            new = self._codec.decode(encoding, codes)
+            shift = SHAPE_SHARE * new.offset[:, :2]
+            rendering = self._renderer.render(crop, mesh, encoding.coverage, new.texture, shift, renewal=new.renewal)
             after = unit(self._recogniser.embed(paste(crop, rendering), self._place))
             yield codes - encoding.codes, after - before
 

@@ -22,6 +22,9 @@ EMBEDDING_SCALE = float(np.sqrt(128))
 # first probe: real faces are not labelled, and differ from generated ones.
 SURE: Final = {"glasses": (0.07, 0.6), "woman": (0.2, 0.4), "beard": (0.05, 0.6)}
 ROUNDS = 2
+# What a change of the light costs guidance, where a change that is none costs 1, and the share of the best fit that one
+# unit of guidance moves: -5, the mildest of the paper, is then as mild as sheets of faces bear.
+LIGHT_PRICE, GUIDANCE_UNIT = 30.0, 0.25
 # Faces with a higher score than this wear glasses, by the probe.
 WEARS_GLASSES = 0.15
 
@@ -62,16 +65,18 @@ def fit_population(
 
 
 def follow_effects(
-    population: dict[str, FloatArray], effects: FloatArray, codes: FloatArray, embeddings: FloatArray
+    population: dict[str, FloatArray], effects: FloatArray, light: FloatArray, codes: FloatArray, embeddings: FloatArray
 ) -> dict[str, FloatArray]:
-    """The tensors that effects (d x 128) on embeddings change: guidance goes where it has most effect.
+    """The tensors that effects (d x 128) on embeddings change: guidance goes where it has most effect for its price.
 
-    An identity lets codes (n x d) expect along its own effect, as far as fits the faces' codes best.
+    An identity lets codes (n x d) expect along its own effect, dear where that changes the light (d x d), scaled to fit
+    the faces' codes best, and then so that guidance has the paper's range.
     """
     attributes = population["attributes"]
-    identity = effects.T - effects.T @ np.linalg.pinv(attributes) @ attributes
+    identity = np.linalg.solve(np.eye(len(light)) + LIGHT_PRICE * light, effects).T
+    identity -= identity @ np.linalg.pinv(attributes) @ attributes
     along = (embeddings - population["embedding_mean"]) @ identity
-    scale = float((codes * along).sum() / (along**2).sum())
+    scale = GUIDANCE_UNIT * float((codes * along).sum() / (along**2).sum())
     return {"identity": (scale * identity).astype(np.float32), "embedding": effects}
 
 

@@ -3,8 +3,8 @@
 The mesh takes a face apart into *placement* (a similarity, which holds pose and size), *shape* (the mesh
 without placement) and *texture* (what lies on the mesh, in the canonical frame, with tone and contrast
 divided out). Shape and texture are linear in the codes, which are standardised: a standard normal vector is
-a face. Only differences of codes are decoded, so an unchanged code leaves every pixel as it was; the detail
-that the codes do not hold stays in the picture, the less the farther the codes move.
+a face. Decoding starts from the face that was encoded: its tone and its light stay, and the farther the codes move, the
+more of its texture is replaced by the one that they stand for; an unchanged code leaves every pixel as it was.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from reverse_personalization.engines.compact.frame import SIZE, CanonicalFrame
 from reverse_personalization.faces import topology
 from reverse_personalization.faces.alignment import similarity_transform
-from reverse_personalization.faces.compositing import smoothstep
 from reverse_personalization.faces.face import ByteArray, FloatArray, Mesh
 
 # Chroma is worth less than luma to the eye and to recognisers.
@@ -28,23 +27,24 @@ LEAST_CONTRAST = 0.04
 LEAST_LUMA = 0.1
 # Variance of a texel that the codes do not hold (luma has variance 1): the prior's weight in the fit.
 TEXEL_NOISE = 0.3
-# One texel of so many stands for its neighbours, and texels that miss less than this count as seen.
-SPARSE, HARDLY = 3, 0.1
-# Residuals of this many standard deviations are something on the face, not the face: hair, frames, hands.
-OUTLIER = 2.5
-# Distance of codes (root mean square) at which what is left of the source's own detail falls to 1 / e: fine
-# lines are somebody's too, and would draw the old brows over the new ones.
-DETAIL_FADE = 0.8
-# Detail finer than so many texels stays on the skin, where it tells of age and camera more than of somebody.
-SKIN_SCALE = 3.0
-# Distances at which a change begins to be bold, and is: so well is somebody known that more must change.
-NEAR, FAR = 1.35, 1.95
-# What changes more slowly than over so many texels is the scene's light and its tint, and stays.
-LIGHT_SCALE, TINT_SCALE = 7.0, 8.0
-# By how many standard deviations of luma a change may make skin brighter or darker than the skin around it, and the
-# share that stays of what goes beyond: new brows are no darker than the face's own hair, and what shines is the light.
-SHINE, SHADE = 0.3, 0.7
-SHINING, SHADY = 0.1, 0.2
+# One texel of so many stands for its neighbours, texels that miss less than this count as seen, and beyond this share
+# of hidden ones those that are seen are summed in their place.
+SPARSE, HARDLY, MOSTLY = 3, 0.1, 0.1
+# Residuals of this many standard deviations are something on the face, not the face: hair, frames, hands. The fit is
+# made anew without them, so often: what it took for brows may be frames.
+OUTLIER, ROUNDS = 2.5, 3
+# Distance of codes (root mean square) at which all but 1 / e of the source's own texture is replaced: its fine lines
+# are somebody's, too, and would draw the old brows over the new ones.
+RENEWAL = 0.3
+# What of the source's texture the codes do not hold, and changes more slowly than over so many texels, is the scene's
+# light.
+LIGHT_SCALE = 10.0
+# Components blur; detail finer than so many texels is made so much stronger.
+SHARP_SCALE, SHARPENING = 1.5, 0.7
+# Quantiles of a face's luma beyond which nothing new shines or is dark, and the share that stays of what would be:
+# the photo's exposure holds for the stranger, too.
+EXPOSED = (0.02, 0.97)
+OVEREXPOSED = 0.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,14 +71,15 @@ class Encoding:
         placement: float32 3 x 4, the similarity from picture to canonical coordinates.
         tone: what was divided out of the texture.
         coverage: float32 SIZE x SIZE, 0 to 1: where the face is seen, and is what the codes say.
-        detail: float32 SIZE x SIZE x 3 RGB, in units of the picture's 0 to 1: the texture that the codes do
-            not hold.
+        texture: float32 SIZE x SIZE x 3 RGB, 0 to 1, as the picture shows it.
+        detail: float32 SIZE x SIZE x 3 RGB, what of it the codes do not hold.
     """
 
     codes: FloatArray
     placement: FloatArray
     tone: Tone
     coverage: FloatArray
+    texture: FloatArray
     detail: FloatArray
 
     @property
@@ -90,13 +91,24 @@ class Encoding:
         """Of codes from the face's own, root mean square."""
         return float(np.sqrt(((codes - self.codes) ** 2).mean()))
 
-    def boldness(self, codes: FloatArray) -> float:
-        """0 for codes near the face's own, 1 for codes far from it, for which skin and lids must give way."""
-        return float(smoothstep(np.array((self.distance(codes) - NEAR) / (FAR - NEAR), np.float32)))
+
+@dataclass(frozen=True, eq=False)
+class Decoding:
+    """A face as new codes make it.
+
+    Attributes:
+        texture: float32 SIZE x SIZE x 3 RGB, 0 to 1, in the source's tone and light, without the grain of its skin.
+        renewal: 0 to 1, how much of the source's texture it replaces.
+        offset: float32 468 x 3, pixels of the picture by which the mesh moves.
+    """
+
+    texture: FloatArray
+    renewal: float
+    offset: FloatArray
 
 
 class FaceCodec:
-    """Encodes meshed faces and decodes differences of codes."""
+    """Encodes meshed faces, and decodes what other codes make of them."""
 
     def __init__(self, tensors: Mapping[str, NDArray[np.floating]]) -> None:
         """Take the codec's tensors.
@@ -132,76 +144,54 @@ class FaceCodec:
         """Take a meshed face of a uint8 H x W x 3 picture apart."""
         placement, shape = place(mesh, self.mean_shape)
         visible = self.frame.visibility(mesh, image_rgb.shape[:2])
-        texture, tone = normalise(self.frame.sample(image_rgb, mesh.points), visible * self.frame.modelled)
+        sampled = self.frame.sample(image_rgb, mesh.points)
+        texture, tone = normalise(sampled, visible * self.frame.modelled)
         residual = pack(texture, self.frame) - self._tensors["mean_texture"]
         seen = pack_mask(visible, self.frame)
         components = self._fit(residual, seen)
-        explained = self._explained(residual - components @ self._tensors["texture_basis"], visible)
-        if (explained < 1).any():
+        for _ in range(ROUNDS):
+            explained = self._explained(residual - components @ self._tensors["texture_basis"], visible)
+            if (explained == 1).all():
+                break
             components = self._fit(residual, seen * pack_mask(explained, self.frame))
         left = unpack(residual - components @ self._tensors["texture_basis"], self.frame)
         offset = (shape - self.mean_shape).ravel()
         of_shape = self._tensors["shape_basis"] @ offset / self._shape_variance
         codes = self._tensors["rotation"] @ np.concatenate([components, of_shape])
-        return Encoding(codes.astype(np.float32), placement, tone, visible * explained, denormalise(left, tone))
+        detail = denormalise(left, tone)
+        return Encoding(codes.astype(np.float32), placement, tone, visible * explained, sampled, detail)
 
-    def decode_difference(self, encoding: Encoding, codes: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """What moving from `encoding.codes` to `codes` changes.
-
-        Returns:
-            The texture's change, float32 SIZE x SIZE x 3 RGB in units of the picture's 0 to 1, and the mesh's
-            change, float32 468 x 3 in pixels of the picture.
-        """
+    def decode(self, encoding: Encoding, codes: FloatArray) -> Decoding:
+        """What a face becomes when its codes, `encoding.codes`, become others (float32 d)."""
         components = self._tensors["rotation"].T @ (codes - encoding.codes)
         of_texture = len(self._tensors["texture_basis"])
-        packed = components[:of_texture] @ self._tensors["texture_basis"]
+        drawn = unpack(components[:of_texture] @ self._tensors["texture_basis"], self.frame)
         offset = (components[of_texture:] @ self._tensors["shape_basis"]).reshape(topology.VERTICES, 3)
-        faded = 1 - np.exp(-encoding.distance(codes) / DETAIL_FADE)
         seen = encoding.coverage * self.frame.modelled
-        drawn = unpack(packed, self.frame)
-        drawn -= self._light(drawn, seen)
-        caution = np.float32(1 - encoding.boldness(codes))
-        lost = np.float32(faded) * (encoding.detail - caution * self._grain(encoding.detail, seen))
-        return denormalise(drawn, encoding.tone) - lost, offset @ encoding.placement[:, :3] / encoding.scale**2
-
-    def tempered(self, encoding: Encoding, codes: FloatArray, change: FloatArray) -> FloatArray:
-        """A change of texture (SIZE x SIZE x 3 RGB) that hardly leaves the range of the skin around, or the face's own.
-
-        The bolder the codes are, the more of it stays: for a face so well known that it must.
-        """
-        source, contrast = self._explained_by(encoding.codes), encoding.tone.contrast
-        luma = _luma(denormalise(source, encoding.tone) + encoding.detail)[..., None]
-        around = smooth(luma, encoding.coverage * self.frame.modelled, LIGHT_SCALE)
-        moved = _luma(change)[..., None]
-        shine = np.maximum(luma + moved - np.maximum(around + SHINE * contrast, luma), 0)
-        shade = np.minimum(luma + moved - np.minimum(around - SHADE * contrast, luma), 0)
-        excess = (1 - SHINING) * shine + (1 - SHADY) * shade  # of the sign of `moved`, and smaller
-        share = np.divide(excess, moved, out=np.zeros_like(moved), where=excess != 0)
-        return np.asarray(change * (1 - (1 - encoding.boldness(codes) ** 2) * share), np.float32)
-
-    def _explained_by(self, codes: FloatArray) -> FloatArray:
-        """The texture that codes stand for, SIZE x SIZE x 3."""
-        components = (self._tensors["rotation"].T @ codes)[: len(self._tensors["texture_basis"])]
-        packed = self._tensors["mean_texture"] + components @ self._tensors["texture_basis"]
-        return unpack(np.asarray(packed, np.float32), self.frame)
-
-    def _light(self, change: FloatArray, seen: FloatArray) -> FloatArray:
-        """What of a change of luma and chroma would be a change of the light."""
-        luma, chroma = change[..., :1], change[..., 1:]
-        return np.concatenate([smooth(luma, seen, LIGHT_SCALE), smooth(chroma, seen, TINT_SCALE)], 2)
-
-    def _grain(self, detail: FloatArray, seen: FloatArray) -> FloatArray:
-        """What of the detail is the grain of the skin."""
-        return self.frame.skin[..., None] * (detail - smooth(detail, seen, SKIN_SCALE))
+        light = smooth(encoding.detail, seen, LIGHT_SCALE)
+        texture = encoding.texture + denormalise(drawn, encoding.tone) + light - encoding.detail
+        texture += SHARPENING * (texture - smooth(texture, seen, SHARP_SCALE)) * seen[..., None]
+        texture -= _overexposure(encoding.texture, texture, seen > 0.5)[..., None]
+        return Decoding(
+            np.where(self.frame.modelled[..., None], texture, encoding.texture),
+            float(1 - np.exp(-encoding.distance(codes) / RENEWAL)),
+            offset @ encoding.placement[:, :3] / encoding.scale**2,
+        )
 
     def _fit(self, residual: FloatArray, seen: FloatArray) -> FloatArray:
         """Most probable components given the texels that are seen (ridge regression)."""
-        missing = 1 - seen[::SPARSE]
-        hidden = np.flatnonzero(missing > HARDLY)
-        columns = self._sparse_basis[:, hidden]
-        gram = self._gram - SPARSE * (columns * missing[hidden]) @ columns.T
+        gram = self._seen_gram(seen[::SPARSE])
         gram[np.diag_indices_from(gram)] += TEXEL_NOISE
         return np.asarray(np.linalg.solve(gram, self._tensors["texture_basis"] @ (seen * residual)), np.float32)
+
+    def _seen_gram(self, seen: FloatArray) -> FloatArray:
+        """Products of components over the texels that are seen, t x t, told by one texel of `SPARSE`."""
+        missing = 1 - seen
+        hidden = np.flatnonzero(missing > HARDLY)
+        if len(hidden) > MOSTLY * len(seen):  # the rest of a difference of large sums would be no product any more
+            return np.asarray(SPARSE * (self._sparse_basis * seen) @ self._sparse_basis.T, np.float32)
+        columns = self._sparse_basis[:, hidden]
+        return np.asarray(self._gram - SPARSE * (columns * missing[hidden]) @ columns.T, np.float32)
 
     def _explained(self, residual: FloatArray, visible: FloatArray) -> FloatArray:
         """Where the codes explain the texture, float32 SIZE x SIZE, 0 or 1 with soft borders."""
@@ -241,6 +231,15 @@ def denormalise(change: FloatArray, tone: Tone) -> FloatArray:
     blue, red = change[..., 1] * tone.luma, change[..., 2] * tone.luma
     green = -(0.299 * red + 0.114 * blue) / 0.587
     return luma[..., None] + np.stack([red, green, blue], 2)
+
+
+def _overexposure(source_rgb: FloatArray, texture_rgb: FloatArray, seen: NDArray[np.bool_]) -> FloatArray:
+    """What of a texture's luma leaves the range of the source's, SIZE x SIZE."""
+    luma = _luma(texture_rgb)
+    if not seen.any():
+        return np.zeros_like(luma)
+    low, high = np.quantile(_luma(source_rgb)[seen], EXPOSED)
+    return np.asarray((1 - OVEREXPOSED) * (np.maximum(luma - high, 0) + np.minimum(luma - low, 0)), np.float32)
 
 
 def _luma(texture_rgb: FloatArray) -> FloatArray:

@@ -12,7 +12,7 @@ from safetensors.numpy import load_file
 from reverse_personalization import weights
 from reverse_personalization.engines.base import Conditions, Encoded, Labels
 from reverse_personalization.engines.compact.attributes import read_wish
-from reverse_personalization.engines.compact.codec import Encoding, FaceCodec
+from reverse_personalization.engines.compact.codec import Decoding, Encoding, FaceCodec
 from reverse_personalization.engines.compact.denoiser import Expectation, predict_noise
 from reverse_personalization.engines.compact.population import Population
 from reverse_personalization.engines.compact.rendering import Renderer
@@ -25,10 +25,10 @@ from reverse_personalization.identity.sface import SFace
 from reverse_personalization.inversion import STABLE_DIFFUSION, Array, Row
 from reverse_personalization.noise import KeyedNoise
 
-# Standard deviations beyond which a code is no face's.
-CODE_LIMIT = 3.0
+# Standard deviations beyond which a code is no face's, and root mean square of the codes that change.
+CODE_LIMIT, NORM_LIMIT = 3.0, 1.3
 # Share of the shape's change that is rendered: it tells recognisers little, and moves pose and expression.
-SHAPE_SHARE = 0.2
+SHAPE_SHARE = 0.5
 # Share of the mesh's drift that is taken back in each round.
 SETTLED, ROUNDS = 0.8, 2
 BATCH = 64
@@ -40,21 +40,6 @@ class MeshedFace:
 
     mesh: Mesh
     encoding: Encoding
-
-
-@dataclass(frozen=True, eq=False)
-class Change:
-    """What new codes do to a face.
-
-    Attributes:
-        texture: float32 SIZE x SIZE x 3 RGB, in units of 0 to 1.
-        shift: float32 468 x 2, pixels by which the mesh moves where it is free to.
-        boldness: 0 to 1, how close to the eyes the change may go.
-    """
-
-    texture: FloatArray
-    shift: FloatArray
-    boldness: float
 
 
 class CompactEngine:
@@ -180,10 +165,10 @@ class CompactEngine:
             EngineError: the codes are not finite.
         """
         face: MeshedFace = encoded.context
-        change = self._change(encoded, x)
-        found = self._drift(image_rgb, face, change) if drift is None else drift
+        decoding = self._decoding(encoded, x)
+        found = self._drift(image_rgb, face, decoding) if drift is None else drift
         back = found @ face.encoding.placement[:2, :2] / face.encoding.scale**2
-        return self._render(image_rgb, face, change, back.astype(np.float32))
+        return self._render(image_rgb, face, decoding, back.astype(np.float32))
 
     def drift(self, image_rgb: ByteArray, encoded: Encoded, x: Array) -> FloatArray:
         """By how much the mesh leaves its place when a face has codes `x`: new brows draw the lids along.
@@ -193,33 +178,37 @@ class CompactEngine:
         Returns:
             float32 468 x 2, in canonical units.
         """
-        return self._drift(image_rgb, encoded.context, self._change(encoded, x))
+        return self._drift(image_rgb, encoded.context, self._decoding(encoded, x))
 
-    def _drift(self, image_rgb: ByteArray, face: MeshedFace, change: Change) -> FloatArray:
-        wanted = self._mesher.again(image_rgb, face.mesh).points + self._renderer.mobility * change.shift
+    def _drift(self, image_rgb: ByteArray, face: MeshedFace, decoding: Decoding) -> FloatArray:
+        wanted = self._mesher.again(image_rgb, face.mesh).points + self._renderer.mobility * _shift(decoding)
         back = np.zeros_like(wanted)
         for _ in range(ROUNDS):
-            changed = paste(image_rgb, self._render(image_rgb, face, change, back))
+            changed = paste(image_rgb, self._render(image_rgb, face, decoding, back))
             back += SETTLED * (self._mesher.again(changed, face.mesh).points - wanted)
         return np.asarray(back @ face.encoding.placement[:2, :2].T, np.float32)
 
-    def _change(self, encoded: Encoded, x: Array) -> Change:
+    def _decoding(self, encoded: Encoded, x: Array) -> Decoding:
         if not np.isfinite(x).all():
             raise EngineError("The regenerated codes are not finite.")
         encoding: Encoding = encoded.context.encoding
-        reach = np.maximum(np.abs(encoded.x0), CODE_LIMIT)
-        codes = cast(FloatArray, np.clip(x, -reach, reach))
-        texture, offset = self._codec.decode_difference(encoding, codes)
-        texture = self._codec.tempered(encoding, codes, texture)
-        return Change(texture, SHAPE_SHARE * offset[:, :2], encoding.boldness(codes))
+        return self._codec.decode(encoding, self._within_faces(encoding, x))
 
-    def _render(self, image_rgb: ByteArray, face: MeshedFace, change: Change, back: FloatArray) -> Rendering:
-        """The changed face, its mesh moved `back` by 468 x 2 pixels."""
-        return self._renderer.render(
-            image_rgb,
-            face.mesh,
-            face.encoding.coverage,
-            change.texture,
-            np.asarray(change.shift - back, np.float32),
-            boldness=change.boldness,
-        )
+    def _within_faces(self, encoding: Encoding, x: Array) -> FloatArray:
+        """Codes no farther from the average than faces are, or than the face was already."""
+        reach = np.maximum(np.abs(encoding.codes), CODE_LIMIT)
+        codes = cast(FloatArray, np.clip(x, -reach, reach))
+        free = self._codec.kept == 0
+        norm, own = (float(np.sqrt((of[free] ** 2).mean())) for of in (codes, encoding.codes))
+        return np.where(free, codes * min(1.0, max(NORM_LIMIT, own) / max(norm, 1e-6)), codes).astype(np.float32)
+
+    def _render(self, image_rgb: ByteArray, face: MeshedFace, decoding: Decoding, back: FloatArray) -> Rendering:
+        """The new face, its mesh moved `back` by 468 x 2 pixels."""
+        coverage = face.encoding.coverage
+        shift = np.asarray(_shift(decoding) - back, np.float32)
+        return self._renderer.render(image_rgb, face.mesh, coverage, decoding.texture, shift, renewal=decoding.renewal)
+
+
+def _shift(decoding: Decoding) -> FloatArray:
+    """Pixels, 468 x 2, by which the mesh moves where it is free to."""
+    return SHAPE_SHARE * decoding.offset[:, :2]

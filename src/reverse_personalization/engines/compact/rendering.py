@@ -1,4 +1,4 @@
-"""From a change of the mesh and of its texture to pixels."""
+"""From a mesh that moves, and a texture that is replaced, to pixels."""
 
 from __future__ import annotations
 
@@ -18,17 +18,20 @@ from reverse_personalization.faces.warping import interpolate, rasterise
 
 # Texels over which a change fades toward the face's outline.
 OUTLINE_FADE = 9.0
-# Texels around the eyes that do not change, and over which the change begins: of a cautious and of a bold change.
-EYE_MARGINS, EYE_FADES = (1.0, 0.0), (4.0, 1.5)
+# Texels around the eyes that do not change, and over which the change begins.
+EYE_MARGIN, EYE_FADE = 0.0, 1.5
 MOUTH_FADE = 3.0
 # Texels around the eyes over which nothing is moved: gaze is a matter of fractions of a pixel.
 EYE_REST = 8.0
+# Detail finer than so many texels is the grain of skin and camera, as far as it is no stronger than so many levels. It
+# is taken from so many texels aside, so that it draws nobody's wrinkles.
+GRAIN_SCALE, GRAIN_LIMIT, GRAIN_ASIDE = 1.5, 12.0, (5.0, 4.0)
 # Share of the face's width over which the shape's change fades: the outline itself stays.
 SHAPE_FADE = 0.22
 
 
 class Renderer:
-    """Applies changes of texture and shape to pictures."""
+    """Draws new textures and shapes into pictures."""
 
     def __init__(self, frame: CanonicalFrame, *, keep: Sequence[str] = ()) -> None:
         """Prepare the fades of the canonical frame; parts of the face named in `keep` never change."""
@@ -38,8 +41,7 @@ class Renderer:
         from_eyes = _distance(polygons(frame.vertices, topology.RIGHT_EYE, topology.LEFT_EYE))
         from_mouth = _distance(polygons(frame.vertices, topology.INNER_LIPS))
         inner = smoothstep(distance / OUTLINE_FADE) * smoothstep(from_mouth / MOUTH_FADE)
-        margins = zip(EYE_MARGINS, EYE_FADES, strict=True)
-        self._cautious, self._bold = (inner * smoothstep((from_eyes - margin) / fade) for margin, fade in margins)
+        self._fade = inner * smoothstep((from_eyes - EYE_MARGIN) / EYE_FADE)
         self.mobility = _mobility(frame.vertices)
 
     def render(
@@ -47,10 +49,10 @@ class Renderer:
         image_rgb: ByteArray,
         mesh: Mesh,
         coverage: FloatArray,
-        texture_change: FloatArray,
+        texture_rgb: FloatArray,
         shift: FloatArray,
         *,
-        boldness: float,
+        renewal: float,
     ) -> Rendering:
         """Change a face.
 
@@ -58,9 +60,9 @@ class Renderer:
             image_rgb: uint8 H x W x 3; not changed itself.
             mesh: of the face in that picture.
             coverage: float32 SIZE x SIZE, 0 to 1: where the face may change.
-            texture_change: float32 SIZE x SIZE x 3 RGB, in units of 0 to 1.
+            texture_rgb: float32 SIZE x SIZE x 3, 0 to 1, what is to be seen on the mesh.
             shift: float32 468 x 2, pixels that the mesh is moved by, where it is free to move.
-            boldness: 0 to 1, how close to the eyes the change may go.
+            renewal: 0 to 1, how much of what was there the texture replaces.
         """
         moved = mesh.points + self.mobility * shift
         rows, columns = _bounds(moved, image_rgb.shape[:2])
@@ -71,16 +73,17 @@ class Renderer:
         field = interpolate(covered, moved - origin, self._frame.triangles, values)
         texel_x, texel_y = field[..., 2], field[..., 3]
         seen = _look_up(coverage, texel_x, texel_y) * (covered >= 0)
-        fade = (coverage * (self._cautious + boldness * (self._bold - self._cautious))).astype(np.float32)
-        change = _look_up(texture_change * fade[..., None], texel_x, texel_y)
-        change[covered < 0] = 0
+        share = renewal * _look_up(coverage * self._fade, texel_x, texel_y) * (covered >= 0)
         if self._keep:
             free = 1 - region_mask(self._keep, mesh.points - origin, size)
-            seen, change = seen * free, change * free[..., None]
+            seen, share = seen * free, share * free
         shift = field[..., :2] * seen[..., None]
         before = image_rgb[rows, columns]
         warped = _warp(image_rgb, shift, origin)
-        after = np.clip(np.rint(warped + 255 * change), 0, 255).astype(np.uint8)
+        skin = _look_up(self._frame.skin * coverage, texel_x, texel_y) * (covered >= 0)
+        texel = float(np.ptp(moved[:, 0]) / np.ptp(self._frame.vertices[:, 0]))
+        new = 255 * _look_up(texture_rgb, texel_x, texel_y) + _grain(warped, skin, texel)
+        after = np.clip(np.rint(warped + share[..., None] * (new - warped)), 0, 255).astype(np.uint8)
         return Rendering(rows, columns, after, (after != before).any(2))
 
 
@@ -99,6 +102,15 @@ def _mobility(vertices: FloatArray) -> FloatArray:
 def _distance(mask: NDArray[np.bool_]) -> FloatArray:
     """Texels from what is in a mask."""
     return np.asarray(cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 5), np.float32)
+
+
+def _grain(image_rgb: FloatArray, skin: FloatArray, texel: float) -> FloatArray:
+    """The grain of the skin of a h x w x 3 picture, in which a texel is so many pixels large."""
+    fine = image_rgb - cv2.GaussianBlur(image_rgb, (0, 0), GRAIN_SCALE * texel)
+    aside = np.array([[1, 0, GRAIN_ASIDE[0] * texel], [0, 1, GRAIN_ASIDE[1] * texel]])
+    grain = np.clip(fine, -GRAIN_LIMIT, GRAIN_LIMIT) * skin[..., None]
+    moved = cv2.warpAffine(grain, np.rint(aside), (skin.shape[1], skin.shape[0]), flags=cv2.INTER_NEAREST)
+    return cast(FloatArray, moved * skin[..., None])
 
 
 def _bounds(points: FloatArray, size: tuple[int, int]) -> tuple[slice, slice]:
