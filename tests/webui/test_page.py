@@ -74,7 +74,7 @@ def test_every_face_has_its_choice_and_its_verdict(opened: Any, pair: Any, tmp_p
     page.locator("#outcome-1").get_by_text("different people").first.wait_for(timeout=90_000)
     page.locator("#outcome-2").get_by_text("Obscured on request.").wait_for()
     page.locator("#compared img").first.wait_for()
-    assert page.evaluate("document.documentElement.scrollWidth") <= width + 1
+    page.wait_for_function(f"document.documentElement.scrollWidth <= {width + 1}", timeout=30_000)
     _save_shot(page, f"ui-{width}", tmp_path)
     got = _download(page, "#download", tmp_path / "got.zip")
     record = json.loads(got["anonymous.png.json"])

@@ -67,7 +67,7 @@ def _photo_tab(folder: Path) -> None:
             photo = gr.File(label="Photo", file_types=list(READABLE_SUFFIXES), elem_id="photo", height=140)
             told = gr.Markdown(elem_id="told")
             cards = [_card(number) for number in range(1, work.MOST_FACES + 1)]
-            with gr.Accordion("A face was missed? Paint over it", open=False, elem_id="missed"):
+            with gr.Accordion("A face was missed? Paint over it", open=False, elem_id="missed") as missed:
                 brushed = gr.ImageEditor(
                     type="numpy",
                     label="Everything that is painted over is hidden",
@@ -84,7 +84,9 @@ def _photo_tab(folder: Path) -> None:
             verdicts = gr.Markdown(elem_id="verdicts")
             download = gr.DownloadButton("Download photo and record", visible=False, elem_id="download")
     parts = [part for card in cards for part in (card.group, card.picture, card.choice, card.outcome)]
-    photo.change(work.found, photo, [told, brushed, known, *parts], **ENGINE)
+    photo.change(work.found, photo, [told, missed, brushed, known, *parts], **ENGINE)
+    # Only who paints pays for the editor.
+    missed.expand(work.to_paint, [photo, brushed], brushed, **ENGINE)
     start.click(
         work.replacing(folder),
         [photo, known, brushed, *fields, *(card.choice for card in cards)],

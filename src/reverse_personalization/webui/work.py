@@ -44,20 +44,34 @@ def settings_of(strength: float, attributes: str, seed: float | None) -> Setting
 
 
 def found(path: str | None) -> list[Any]:
-    """What a photo shows: a sentence, the picture to paint on, whose faces these are, and a card for each."""
+    """What a photo shows: a sentence, the place to paint closed and empty, whose faces these are, a card for each."""
+    unpainted = [gr.update(open=False), None]
     if path is None:
-        return ["", None, None, *_cards([])]
+        return ["", *unpainted, None, *_cards([])]
     try:
         photo = read_photo(Path(path), max_pixels=DEFAULTS.max_pixels)
     except ReversePersonalizationError as error:
-        return [words.sentence(error, path, "This photo"), None, path, *_cards([])]
+        return [words.sentence(error, path, "This photo"), *unpainted, path, *_cards([])]
     faces = _anonymizer(DEFAULTS).find(photo)
     more = f" The {len(faces) - MOST_FACES} smallest are replaced." if len(faces) > MOST_FACES else ""
     count = "1 face" if len(faces) == 1 else f"{len(faces)} faces"
     what = f"**{count} found.** Say what becomes of each.{more}" if faces else "**No face found.** Paint over it below."
-    shown = numbered(photo.image_rgb, faces[:MOST_FACES])
     crops = [crop(photo.image_rgb, face.box) for face in faces[:MOST_FACES]]
-    return [what, {"background": shown, "layers": [], "composite": shown}, path, *_cards(crops)]
+    return [what, *unpainted, path, *_cards(crops)]
+
+
+def to_paint(path: str | None, brushed: dict[str, Any] | None) -> Any:
+    """A photo with its faces numbered, to paint on; None where none can be read. What was painted already stays."""
+    if brushed is not None and brushed.get("background") is not None:
+        return gr.skip()
+    try:
+        photo = read_photo(Path(path), max_pixels=DEFAULTS.max_pixels) if path else None
+    except ReversePersonalizationError:
+        return None
+    if photo is None:
+        return None
+    shown = numbered(photo.image_rgb, _anonymizer(DEFAULTS).find(photo)[:MOST_FACES])
+    return {"background": shown, "layers": [], "composite": shown}
 
 
 def _cards(crops: Sequence[Any]) -> list[Any]:
