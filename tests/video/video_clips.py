@@ -68,3 +68,16 @@ def write_clip(path: Path, pictures: Any, *, times: Any = None, sound: bool = Fa
             container.mux(tone.encode(heard))
             container.mux(tone.encode(None))
     return path
+
+
+def swinging(portrait: Any, i: int, hidden: range = range(0)) -> tuple[Any, Any]:
+    """A portrait that swings to the right and back over 40 frames, and the middle of its face."""
+    x, y, w, h = portrait.face.box
+    scale = 110 / h
+    centre = np.array([120 + 200 * np.sin(np.pi * i / 40), 180 + 20 * np.sin(np.pi * i / 10)])
+    shift = centre - scale * np.array([x + w / 2, y + h / 2])
+    matrix = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
+    picture = cv2.warpAffine(portrait.image_rgb, matrix, SIZE[::-1], borderMode=cv2.BORDER_REPLICATE)
+    if i in hidden:
+        picture[:] = (60, 40, 30)
+    return picture, centre

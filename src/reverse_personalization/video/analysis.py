@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from pathlib import Path
 from typing import Literal
 
@@ -16,7 +16,8 @@ from reverse_personalization.faces.face import Face, FloatArray
 from reverse_personalization.identity.base import cosine, unit
 from reverse_personalization.identity.sface import SFace
 from reverse_personalization.record import file_sha256
-from reverse_personalization.video.reading import VideoReader
+from reverse_personalization.video.gaps import complete
+from reverse_personalization.video.reading import Frame, VideoReader
 from reverse_personalization.video.tracking import CONTINUE, How, Track, Tracker
 
 Progress = Callable[[str, int, int], None]
@@ -44,7 +45,7 @@ class FaceSpan(_Model):
     score: float
     """The detector's; 0 where the face was not seen."""
     how: How
-    """Detected; interpolated between frames; extended beyond them."""
+    """Detected; followed by optical flow; interpolated between frames; extended beyond them."""
 
 
 class TrackEntry(_Model):
@@ -122,8 +123,10 @@ def analyze(path: Path, *, start: float = 0.0, end: float | None = None, progres
             count = frame.index + 1
             told("finding faces", count, max(reader.count, count))
         rate = reader.rate
-        tracks = tracker.finish()
+    tracks = tracker.finish()
     people = cluster([embedded.get(id(track), []) for track in tracks], [set(track.faces) for track in tracks])
+    with VideoReader(path, start=start, end=end) as reader:
+        complete(tracks, _told(reader.frames(), told, count), rate=rate, cuts=tracker.cuts, count=count)
     return Analysis(
         video=path.name,
         sha256=file_sha256(path),
@@ -137,12 +140,18 @@ def analyze(path: Path, *, start: float = 0.0, end: float | None = None, progres
     )
 
 
+def _told(frames: Iterator[Frame], told: Progress, count: int) -> Iterator[Frame]:
+    for frame in frames:
+        told("filling gaps", frame.index + 1, count)
+        yield frame
+
+
 def cluster(embeddings: Sequence[Sequence[FloatArray]], frames: Sequence[Set[int]]) -> list[int]:
     """The person of each track: those that look alike, and are never seen together, are one (average linkage).
 
     Args:
         embeddings: unit vectors of each track.
-        frames: in which each track is.
+        frames: in which each track is seen.
     """
     groups: list[list[int]] = [[i] for i in range(len(embeddings))]
     means = [unit(np.mean(of, 0)) if len(of) else None for of in embeddings]

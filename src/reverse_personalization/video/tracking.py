@@ -1,10 +1,11 @@
-"""From faces in single frames to tracks without holes."""
+"""From faces in single frames to tracks; `gaps` fills their holes."""
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 from typing import Literal, cast
 
 import cv2
@@ -12,12 +13,14 @@ import numpy as np
 
 from reverse_personalization.faces.face import ByteArray, Face
 
-How = Literal["detected", "interpolated", "extended"]
+How = Literal["detected", "followed", "interpolated", "extended"]
 # Scores with which a face begins a track, and continues one.
 BEGIN, CONTINUE = 0.6, 0.3
 OVERLAP = 0.25
-# Seconds for which a face may be lost within a track, and by which tracks are extended at both ends.
-GAP, EXTENSION = 0.7, 0.15
+# Seconds for which a face may be lost within a track.
+GAP = 0.7
+# Frames from which it is told where a face is heading.
+HEADING = 3
 # Difference of neighbouring thumbnails, 0 to 255, that is another scene.
 CUT = 40.0
 THUMBNAIL = (32, 18)
@@ -28,7 +31,7 @@ class Track:
     """A face over time.
 
     Attributes:
-        faces: by frame.
+        faces: by frame, in the order of frames as long as holes are not filled.
         how: by frame, whether it was detected, or is where it must have been.
     """
 
@@ -38,12 +41,12 @@ class Track:
     @property
     def first(self) -> int:
         """First frame."""
-        return min(self.faces)
+        return next(iter(self.faces))
 
     @property
     def last(self) -> int:
         """Last frame."""
-        return max(self.faces)
+        return next(reversed(self.faces))
 
     def add(self, frame: int, face: Face, how: How = "detected") -> None:
         """Add the face of a frame."""
@@ -55,12 +58,12 @@ class Tracker:
 
     def __init__(self, rate: float) -> None:
         """Take the frames per second."""
-        self._gap, self._reach = max(1, round(GAP * rate)), max(1, round(EXTENSION * rate))
+        self._gap = gap_frames(rate)
         self._open: list[Track] = []
         self._closed: list[Track] = []
         self._thumbnail: ByteArray | None = None
+        self._weak: dict[int, list[Face]] = {}
         self.cuts: list[int] = []
-        self._frames = 0
 
     def advance(self, frame: int, image_rgb: ByteArray, faces: Sequence[Face]) -> list[tuple[Track, Face]]:
         """Take the faces (with scores of `CONTINUE` and more) of the next frame.
@@ -68,28 +71,23 @@ class Tracker:
         Returns:
             The tracks that they continue or begin.
         """
-        self._frames = frame + 1
         if self._is_cut(image_rgb):
             self.cuts.append(frame)
             self._close(self._open)
         self._close([track for track in self._open if frame - track.last > self._gap])
-        pairs = sorted(
-            (
-                (_overlap(_ahead(track, frame), face), i, j)
-                for i, track in enumerate(self._open)
-                for j, face in enumerate(faces)
-            ),
-            reverse=True,
-        )
-        taken: dict[int, int] = {}
-        for overlap, i, j in pairs:
-            if overlap >= OVERLAP and i not in taken and j not in taken.values():
-                taken[i] = j
+        taken = _matched(self._open, frame, faces)
         found = [(self._open[i], faces[j]) for i, j in taken.items()]
+        weak: list[Face] = []
         for j, face in enumerate(faces):
-            if j not in taken.values() and face.score >= BEGIN:
+            if j in taken.values():
+                continue
+            if face.score >= BEGIN:
                 self._open.append(Track())
                 found.append((self._open[-1], face))
+            else:
+                weak.append(face)
+        if weak:
+            self._weak[frame] = weak
         for track, face in found:
             track.add(frame, face)
         return found
@@ -103,23 +101,36 @@ class Tracker:
         return track in self._open
 
     def forget(self, before: int) -> None:
-        """Forget ended tracks, and all but the last face before a frame: a live picture has no end."""
+        """Forget ended tracks, weak faces, and all but the last face before a frame: a live picture has no end."""
         self._closed.clear()
+        self._weak.clear()
         self.cuts.clear()
         for track in self._open:
             for frame in [f for f in track.faces if f < min(before, track.last)]:
                 del track.faces[frame], track.how[frame]
 
     def finish(self) -> list[Track]:
-        """All tracks, their holes filled and their ends extended, in the order of their beginnings."""
+        """All tracks, joined backwards by the weak faces before them, in the order of their beginnings."""
         self._close(self._open)
-        scenes = [0, *self.cuts, self._frames]
-        for track in self._closed:
-            fill(track)
-            begin = max(cut for cut in scenes if cut <= track.first)
-            end = min(cut for cut in scenes if cut > track.last)
-            extend(track, self._reach, begin, end - 1)
+        self._join_backwards()
         return sorted(self._closed, key=lambda track: track.first)
+
+    def _join_backwards(self) -> None:
+        """Extend tracks over weak faces that lie where they came from: the same as forwards, with time mirrored."""
+        heads: dict[int, list[tuple[Track, Track]]] = defaultdict(list)
+        for track in self._closed:
+            heads[self._scene(track.first)].append((track, _mirrored_head(track)))
+        for frame in sorted(self._weak, reverse=True):
+            near = [head for _, head in heads[self._scene(frame)] if 0 < -frame - head.last <= self._gap]
+            for i, j in _matched(near, -frame, self._weak[frame]).items():
+                near[i].add(-frame, self._weak[frame][j])
+        for track, head in (pair for pairs in heads.values() for pair in pairs):
+            before = [frame for frame in head.faces if -frame < track.first]
+            track.faces = {-frame: head.faces[frame] for frame in reversed(before)} | track.faces
+            track.how = {-frame: head.how[frame] for frame in reversed(before)} | track.how
+
+    def _scene(self, frame: int) -> int:
+        return bisect_right(self.cuts, frame)
 
     def _close(self, tracks: Sequence[Track]) -> None:
         self._closed += tracks
@@ -131,28 +142,38 @@ class Tracker:
         return before is not None and float(np.abs(before.astype(np.float32) - thumbnail).mean()) > CUT
 
 
-def fill(track: Track) -> None:
-    """Put the face where it must have been in frames without one, between those that have one."""
-    known = sorted(track.faces)
-    for before, after in pairwise(known):
-        for frame in range(before + 1, after):
-            share = (frame - before) / (after - before)
-            track.add(frame, _between(track.faces[before], track.faces[after], share), "interpolated")
+def gap_frames(rate: float) -> int:
+    """For how many frames a face may be lost within a track."""
+    return max(1, round(GAP * rate))
 
 
-def extend(track: Track, reach: int, begin: int, end: int) -> None:
-    """Keep the face for `reach` frames before its first and after its last one, within a scene."""
-    first, last = track.first, track.last
-    for frame in range(max(begin, first - reach), first):
-        track.add(frame, replace(track.faces[first], score=0.0), "extended")
-    for frame in range(last + 1, min(end, last + reach) + 1):
-        track.add(frame, replace(track.faces[last], score=0.0), "extended")
+def _mirrored_head(track: Track) -> Track:
+    """The first faces of a track as the last ones of a track that runs backwards, at negative frames."""
+    first = track.first
+    head = [frame for frame in range(first, first + HEADING + 1) if frame in track.faces]
+    mirrored = Track()
+    for frame in reversed(head):
+        mirrored.add(-frame, track.faces[frame], track.how[frame])
+    return mirrored
+
+
+def _matched(tracks: Sequence[Track], frame: int, faces: Sequence[Face]) -> dict[int, int]:
+    """Which track goes on with which face, by index: the greatest overlaps first, none twice."""
+    expected = [_ahead(track, frame) for track in tracks]
+    pairs = sorted(
+        ((overlap(one, face), i, j) for i, one in enumerate(expected) for j, face in enumerate(faces)), reverse=True
+    )
+    taken: dict[int, int] = {}
+    for shared, i, j in pairs:
+        if shared >= OVERLAP and i not in taken and j not in taken.values():
+            taken[i] = j
+    return taken
 
 
 def _ahead(track: Track, frame: int) -> Face:
     """Where the face can be expected, going on as it went."""
     now = track.faces[track.last]
-    past = [f for f in track.faces if track.last - 3 <= f < track.last]
+    past = [f for f in range(track.last - HEADING, track.last) if f in track.faces]
     if not past:
         return now
     then = track.faces[past[0]]
@@ -162,7 +183,7 @@ def _ahead(track: Track, frame: int) -> Face:
     return now.moved(float(-shift[0]), float(-shift[1]))
 
 
-def _overlap(one: Face, other: Face) -> float:
+def overlap(one: Face, other: Face) -> float:
     """Intersection over union of two boxes."""
     (ax, ay, aw, ah), (bx, by, bw, bh) = one.box, other.box
     width = min(ax + aw, bx + bw) - max(ax, bx)
@@ -170,10 +191,3 @@ def _overlap(one: Face, other: Face) -> float:
     if width <= 0 or height <= 0:
         return 0.0
     return width * height / (aw * ah + bw * bh - width * height)
-
-
-def _between(one: Face, other: Face, share: float) -> Face:
-    box = np.array(one.box) * (1 - share) + np.array(other.box) * share
-    x, y, w, h = (float(v) for v in box)
-    keypoints = (one.keypoints * (1 - share) + other.keypoints * share).astype(np.float32)
-    return Face((x, y, w, h), keypoints, 0.0)
