@@ -71,7 +71,10 @@ def write_clip(path: Path, pictures: Any, *, times: Any = None, sound: bool = Fa
 
 
 def swinging(portrait: Any, i: int, hidden: range = range(0)) -> tuple[Any, Any]:
-    """A portrait that swings to the right and back over 40 frames, and the middle of its face."""
+    """A portrait that swings to the right and back over 40 frames, and the middle of its face.
+
+    Something covers the face in the frames `hidden`.
+    """
     x, y, w, h = portrait.face.box
     scale = 110 / h
     centre = np.array([120 + 200 * np.sin(np.pi * i / 40), 180 + 20 * np.sin(np.pi * i / 10)])
@@ -79,5 +82,6 @@ def swinging(portrait: Any, i: int, hidden: range = range(0)) -> tuple[Any, Any]
     matrix = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
     picture = cv2.warpAffine(portrait.image_rgb, matrix, SIZE[::-1], borderMode=cv2.BORDER_REPLICATE)
     if i in hidden:
-        picture[:] = (60, 40, 30)
+        left = int(centre[0]) - 80
+        picture[90:270, max(0, left) : left + 160] = (60, 40, 30)
     return picture, centre

@@ -8,6 +8,7 @@ from typing import cast
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from reverse_personalization.faces.face import ByteArray, Face, FloatArray
 
@@ -47,7 +48,7 @@ def follow(greys: Sequence[ByteArray], face: Face, scale: float = 1.0) -> list[F
     for before, after in pairwise(greys):
         if len(start) < least:
             break
-        now, kept = _flow(before, after, now)
+        now, kept = flow(before, after, now)
         start, now = start[kept], now[kept]
         matrix, kept = _similarity(start, now, least)
         if matrix is None or _correlation(looks, _patch(after, box, matrix)) < LIKENESS:
@@ -67,10 +68,16 @@ def _points(grey: ByteArray, box: FloatArray) -> FloatArray:
     return np.zeros((0, 2), np.float32) if corners is None else corners.reshape(-1, 2).astype(np.float32)
 
 
-def _flow(before: ByteArray, after: ByteArray, points: FloatArray) -> tuple[FloatArray, np.ndarray]:
-    """Points in the next picture, n x 2, and bool n, whether each comes back to where it was."""
+def flow(before: ByteArray, after: ByteArray, points: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
+    """Points in the next picture, float32 n x 2, and bool n, whether each comes back to where it was.
 
-    def step(one: ByteArray, other: ByteArray, at: FloatArray) -> tuple[FloatArray, np.ndarray]:
+    Args:
+        before: uint8 h x w.
+        after: uint8 h x w.
+        points: float32 n x 2, x and y in pixels of `before`.
+    """
+
+    def step(one: ByteArray, other: ByteArray, at: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
         there, status, _ = cv2.calcOpticalFlowPyrLK(one, other, at, at.copy(), winSize=WINDOW, maxLevel=LEVELS)
         return cast(FloatArray, there), status.ravel() > 0
 
@@ -79,7 +86,7 @@ def _flow(before: ByteArray, after: ByteArray, points: FloatArray) -> tuple[Floa
     return forth, seen & seen_again & (np.linalg.norm(back - points, axis=1) < RETURN)
 
 
-def _similarity(start: FloatArray, now: FloatArray, least: float) -> tuple[FloatArray | None, np.ndarray]:
+def _similarity(start: FloatArray, now: FloatArray, least: float) -> tuple[FloatArray | None, NDArray[np.bool_]]:
     """What moves most points, 2 x 3, or None if too few or by too much; and which points these are."""
     nothing = np.zeros(len(start), bool)
     if len(start) < least:

@@ -10,6 +10,7 @@ import logging
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -31,6 +32,7 @@ from reverse_personalization.video.meeting import Sample, Visible, mean_embeddin
 from reverse_personalization.video.options import VideoOptions
 from reverse_personalization.video.parts import PartsWriter
 from reverse_personalization.video.reading import Frame, VideoReader
+from reverse_personalization.video.steadying import Steadier
 from reverse_personalization.video.writing import VideoWriter
 
 logger = logging.getLogger(__name__)
@@ -39,8 +41,6 @@ Progress = Callable[[str, int, int], None]
 DEFAULTS = VideoOptions()
 # Share of the frames of a person on which the stranger is found that need not verify.
 MAY_FAIL = 0.25
-# Weight of the present frame's landmarks against those before, moved along: jitter looks like flicker.
-PRESENT = 0.6
 # Frames for which a face stays obscured after it could not be verified, so that it does not blink.
 HOLD = 6
 # Every so manieth frame all recognisers are asked, the others only the quickest.
@@ -263,7 +263,7 @@ class VideoAnonymizer:
     def _replaced(self, image: ByteArray, original: ByteArray, face: Face, work: TrackAtWork) -> ByteArray | None:
         """The frame with the stranger in it, or None where it does not verify."""
         engine, verifier = self._engine, self._anonymizer.verifier
-        encoded = engine.encode(original, face, smooth=work.smoothed)
+        encoded = engine.encode(original, face, smooth=partial(work.steadier.steadied, original))
         change = work.stranger.change
         rendering = engine.decode(image, encoded, encoded.x0 + change, drift=work.stranger.drift)
         result = paste(image, rendering)
@@ -279,22 +279,9 @@ class TrackAtWork:
     def __init__(self, entry: TrackEntry, stranger: Stranger, shown: Visible | None = None) -> None:
         """Begin."""
         self.entry, self.stranger, self.visible = entry, stranger, shown
-        self.frames_done = 0
+        self.frames_done, self.steadier = 0, Steadier()
         self._held = 0
-        self._before: FloatArray | None = None
         self._counts: Counter[str] = Counter()
-
-    def smoothed(self, vertices: FloatArray) -> FloatArray:
-        """Landmarks (468 x 3) eased by those of the frame before, moved to where the face is now."""
-        if self._before is not None:
-            here, there = vertices.mean(0), self._before.mean(0)
-            scale = float(np.linalg.norm(vertices - here) / (np.linalg.norm(self._before - there) + 1e-6))
-            moved = (self._before - there) * scale + here
-            # A head that turned is no jitter.
-            if np.abs(moved - vertices).mean() < 0.02 * float(np.ptp(vertices[:, 0])):
-                vertices = (PRESENT * vertices + (1 - PRESENT) * moved).astype(np.float32)
-        self._before = vertices
-        return vertices
 
     def hold(self) -> None:
         """Keep the face obscured for a while."""
@@ -315,7 +302,7 @@ class TrackAtWork:
         return TrackState(counts=dict(self._counts), frames_done=self.frames_done, held=self._held)
 
     def restore(self, state: TrackState) -> None:
-        """Go on from where the work stood; landmarks are smoothed anew."""
+        """Go on from where the work stood; landmarks are steadied anew."""
         self._counts, self.frames_done, self._held = Counter(state.counts), state.frames_done, state.held
 
     def coverage(self) -> Coverage:
