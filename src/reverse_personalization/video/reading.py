@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from reverse_personalization.errors import InputError
 from reverse_personalization.faces.face import ByteArray
+from reverse_personalization.video.memory import keep_pictures_apart
 
 # Transfer functions of high dynamic range, whose light would be lost: PQ and HLG.
 HDR: Final = (16, 18)
@@ -61,6 +62,7 @@ class VideoReader:
             UnreadableVideoError: it cannot be opened, or holds no pictures, or high dynamic range.
         """
         self.path, self.start, self.end = path, start, end
+        keep_pictures_apart()
         try:
             self.container: Any = av.open(str(path), options=dict(CONTAINED))
         except (FFmpegError, OSError, ValueError):
