@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import shlex
-from pathlib import Path
 
 import pytest
 import typer
 
+from documented import commands
 from reverse_personalization.cli import app
-
-ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-COMMAND = re.compile(r"^(?:    )?(revpers (?:[^#`\n\\]|\\\n)+)", re.MULTILINE)
-
-
-def commands() -> list[tuple[str, str]]:
-    return [(page.name, found[1].strip()) for page in PAGES for found in COMMAND.finditer(page.read_text("utf-8"))]
 
 
 @pytest.mark.parametrize(("page", "line"), commands())
