@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -75,13 +78,32 @@ def works(name: str, pixels: str) -> bool:
     if name not in codecs_available:
         return False
     try:
-        context: Any = av.CodecContext.create(name, "w")
-        context.width = context.height = 256
-        context.pix_fmt, context.time_base = pixels, Fraction(1, 25)
-        picture = av.VideoFrame.from_ndarray(np.zeros((256, 256, 3), np.uint8), format="rgb24")
-        picture.pts = 0
-        context.encode(picture.reformat(format=pixels))
-        context.encode(None)
+        with ordinary_priority():
+            context: Any = av.CodecContext.create(name, "w")
+            context.width = context.height = 256
+            context.pix_fmt, context.time_base = pixels, Fraction(1, 25)
+            picture = av.VideoFrame.from_ndarray(np.zeros((256, 256, 3), np.uint8), format="rgb24")
+            picture.pts = 0
+            context.encode(picture.reformat(format=pixels))
+            context.encode(None)
     except (FFmpegError, OSError, ValueError):
         return False
     return True
+
+
+@contextmanager
+def ordinary_priority() -> Iterator[None]:
+    """Undo what an encoder does to this thread's scheduling.
+
+    SVT-AV1, run by root, puts the thread that opens it before all others (SCHED_FIFO, 99), for good and for every
+    process begun after it: two such threads that wait for a third one hang a machine of two cores.
+    """
+    if not hasattr(os, "sched_getscheduler"):  # not Linux
+        yield
+        return
+    before = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        if os.sched_getscheduler(0) != before[0]:
+            os.sched_setscheduler(0, *before)

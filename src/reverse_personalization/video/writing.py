@@ -20,7 +20,7 @@ from reverse_personalization.errors import OutputError
 from reverse_personalization.faces.face import ByteArray
 from reverse_personalization.media.marking import DIGITAL_SOURCE_TYPE
 from reverse_personalization.media.photo import widened
-from reverse_personalization.video.encoders import EIGHT_BITS, TEN_BITS, encoder
+from reverse_personalization.video.encoders import EIGHT_BITS, TEN_BITS, encoder, ordinary_priority
 from reverse_personalization.video.options import VideoOptions
 from reverse_personalization.video.reading import Frame, VideoReader, copied_streams
 
@@ -142,7 +142,7 @@ class VideoWriter:
             self.copy(packet)
 
     def _mux(self, action: Callable[[], None]) -> None:
-        with output_errors(self.path):
+        with output_errors(self.path), ordinary_priority():
             action()
 
 
