@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import cast
+from typing import TypeAlias, cast
 
 import cv2
 import numpy as np
@@ -26,6 +26,11 @@ EXTENSION = 0.15
 AGREE = 0.6
 # Long side, in pixels, of the grey pictures in which faces are followed.
 LONG_SIDE = 960
+
+Grey: TypeAlias = tuple[ByteArray, float]
+"""A grey picture, uint8 h x w, and its pixels for one of the full picture."""
+Seen: TypeAlias = dict[int, list[tuple[Track, Face]]]
+"""The detected faces of frames, and whose they are."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,21 +73,20 @@ def complete(tracks: Sequence[Track], frames: Iterable[Frame], *, rate: float, c
     others = _by_frame(tracks, wanted)
     reach = max(1, round(EXTENSION * rate))
     waiting, longest = deque(holes), max((len(hole.pictures) for hole in holes), default=0)
-    greys: dict[int, ByteArray] = {}
-    scale = 1.0
+    greys: dict[int, Grey] = {}
     for frame in frames if holes else ():
         if frame.index in wanted:
-            greys[frame.index], scale = small_grey(frame.image_rgb)
+            greys[frame.index] = small_grey(frame.image_rgb)
         while waiting and waiting[0].pictures[-1] <= frame.index:
-            _fill(waiting.popleft(), greys, scale, reach, others)
+            _fill(waiting.popleft(), greys, reach, others)
         greys.pop(frame.index - longest, None)
         if not waiting:
             break
     for hole in waiting:  # there are fewer frames than were told
-        _fill(hole, {}, scale, reach, others)
+        _fill(hole, {}, reach, others)
 
 
-def small_grey(image_rgb: ByteArray) -> tuple[ByteArray, float]:
+def small_grey(image_rgb: ByteArray) -> Grey:
     """A picture in grey, its long side at most `LONG_SIDE`, and by how much it was scaled."""
     grey = cv2.cvtColor(image_rgb, cv2.COLOR_RGB2GRAY)
     scale = min(1.0, LONG_SIDE / max(grey.shape))
@@ -105,52 +109,40 @@ def _holes(track: Track, gap: int, scenes: Sequence[int]) -> Iterator[Hole]:
         yield Hole(track, last, None, range(last + 1, min(end, last + gap + 1)))
 
 
-def _by_frame(tracks: Sequence[Track], wanted: set[int]) -> dict[int, list[tuple[Track, Face]]]:
+def _by_frame(tracks: Sequence[Track], wanted: set[int]) -> Seen:
     """The detected faces of frames."""
-    faces: dict[int, list[tuple[Track, Face]]] = {frame: [] for frame in wanted}
+    faces: Seen = {frame: [] for frame in wanted}
     for track in tracks:
         for frame in track.faces.keys() & wanted:
             faces[frame].append((track, track.faces[frame]))
     return faces
 
 
-def _fill(
-    hole: Hole,
-    greys: Mapping[int, ByteArray],
-    scale: float,
-    reach: int,
-    others: Mapping[int, Sequence[tuple[Track, Face]]],
-) -> None:
+def _fill(hole: Hole, greys: Mapping[int, Grey], reach: int, others: Seen) -> None:
     if hole.before is not None and hole.after is not None:
-        _fill_between(hole.track, hole.before, hole.after, greys, scale)
+        _fill_between(hole.track, hole.before, hole.after, greys)
     else:
-        _fill_beyond(hole, greys, scale, reach, others)
+        _fill_beyond(hole, greys, reach, others)
 
 
-def _fill_between(track: Track, before: int, after: int, greys: Mapping[int, ByteArray], scale: float) -> None:
+def _fill_between(track: Track, before: int, after: int, greys: Mapping[int, Grey]) -> None:
     """Put the face where flow from both sides, or else the line between them, says."""
-    forth = _followed(track, before, range(before + 1, after), greys, scale)
-    back = _followed(track, after, range(after - 1, before, -1), greys, scale)
+    forth = _followed(track, before, range(before + 1, after), greys)
+    back = _followed(track, after, range(after - 1, before, -1), greys)
     for frame in range(before + 1, after):
         share = (frame - before) / (after - before)
         between = _mixed(track.faces[before], track.faces[after], share)
         track.add(frame, *_settled(forth.get(frame), back.get(frame), between, share))
 
 
-def _fill_beyond(
-    hole: Hole,
-    greys: Mapping[int, ByteArray],
-    scale: float,
-    reach: int,
-    others: Mapping[int, Sequence[tuple[Track, Face]]],
-) -> None:
+def _fill_beyond(hole: Hole, greys: Mapping[int, Grey], reach: int, others: Seen) -> None:
     """Follow the face beyond an end while that can be trusted, and keep it for at least `reach` frames.
 
     Beyond `reach`, another track that has the face takes over.
     """
     track = hole.track
     edge = cast(int, hole.after if hole.before is None else hole.before)
-    followed = _followed(track, edge, hole.frames, greys, scale)
+    followed = _followed(track, edge, hole.frames, greys)
     latest = replace(track.faces[edge], score=0.0)
     for step, frame in enumerate(hole.frames, 1):
         now = followed.get(frame)
@@ -165,12 +157,13 @@ def _is_seen(face: Face, track: Track, others: Sequence[tuple[Track, Face]]) -> 
     return any(other is not track and overlap(face, seen) >= OVERLAP for other, seen in others)
 
 
-def _followed(track: Track, edge: int, frames: range, greys: Mapping[int, ByteArray], scale: float) -> dict[int, Face]:
+def _followed(track: Track, edge: int, frames: range, greys: Mapping[int, Grey]) -> dict[int, Face]:
     """Where flow takes the face of frame `edge` in the frames, up to where it cannot be trusted."""
     pictures = [greys[frame] for frame in (edge, *frames) if frame in greys]
     if len(pictures) <= len(frames):
         return {}
-    return dict(zip(frames, follow(pictures, track.faces[edge], scale), strict=False))
+    _, scale = pictures[0]
+    return dict(zip(frames, follow([grey for grey, _ in pictures], track.faces[edge], scale), strict=False))
 
 
 def _settled(forth: Face | None, back: Face | None, between: Face, share: float) -> tuple[Face, How]:

@@ -64,11 +64,11 @@ def to_paint(path: str | None, brushed: dict[str, Any] | None) -> Any:
     """A photo with its faces numbered, to paint on; None where none can be read. What was painted already stays."""
     if brushed is not None and brushed.get("background") is not None:
         return gr.skip()
-    try:
-        photo = read_photo(Path(path), max_pixels=DEFAULTS.max_pixels) if path else None
-    except ReversePersonalizationError:
+    if path is None:
         return None
-    if photo is None:
+    try:
+        photo = read_photo(Path(path), max_pixels=DEFAULTS.max_pixels)
+    except ReversePersonalizationError:
         return None
     shown = numbered(photo.image_rgb, _anonymizer(DEFAULTS).find(photo)[:MOST_FACES])
     return {"background": shown, "layers": [], "composite": shown}
