@@ -6,36 +6,30 @@ import hashlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
-from pydantic import ValidationError
 
-from reverse_personalization import inversion, plugins, weights
-from reverse_personalization.canvas import AnonymizedPhoto, Canvas, FaceAtWork, FaceResult, Verdict
+from reverse_personalization import inversion
+from reverse_personalization.canvas import AnonymizedPhoto, Candidate, Canvas, FaceAtWork, FaceResult, Verdict
 from reverse_personalization.engines import Engine, load_engine
 from reverse_personalization.engines.base import Conditions, Encoded, Labels
-from reverse_personalization.errors import EngineError, UsageError
+from reverse_personalization.errors import EngineError
 from reverse_personalization.escalation import Strength, escalation
+from reverse_personalization.faces.bearing import Onlooker
 from reverse_personalization.faces.compositing import Rendering, paste
-from reverse_personalization.faces.detection import Detector
 from reverse_personalization.faces.face import ByteArray, Face, FloatArray
 from reverse_personalization.faces.plugged import load_detector
-from reverse_personalization.identity.base import Recogniser
-from reverse_personalization.identity.dlib_resnet import DlibResNet
-from reverse_personalization.identity.people import Likeness, People
-from reverse_personalization.identity.plugged import PluggedRecogniser, PluginName
+from reverse_personalization.identity.people import Likeness
 from reverse_personalization.identity.registry import Registry
-from reverse_personalization.identity.sface import SFace
-from reverse_personalization.identity.verification import Check, Source, Verifier
+from reverse_personalization.identity.verification import Check, Source
+from reverse_personalization.loading import ModelCard, load_people, load_verifier, model_cards, read_settings
 from reverse_personalization.media.images import Photo, read_photo
 from reverse_personalization.noise import KeyedNoise
 from reverse_personalization.obscuring import obscure
-from reverse_personalization.plugins import Plugin
-from reverse_personalization.settings import EngineName, Settings
+from reverse_personalization.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -45,16 +39,8 @@ Picture = str | Path | Image.Image | ByteArray | Photo
 BELIEVABLE = 0.8
 # How much coarser each try to obscure is, when the one before could still be matched.
 COARSER = (1.0, 2.0, 4.0)
-
-
-@dataclass(frozen=True)
-class ModelCard:
-    """A model that a run uses: its name and file, what pins it, and its licence."""
-
-    name: str
-    file: str
-    sha256: str
-    licence: str
+# Degrees by which a gaze may turn.
+GAZE_KEPT = 3.0
 
 
 class Anonymizer:
@@ -78,23 +64,21 @@ class Anonymizer:
             WeightsError: a model file is missing or damaged, and cannot be fetched.
             InputError: a photo of `keep_people` or `only` is unreadable, or does not show exactly one face.
         """
-        self.settings = _settings(settings, options)
+        self.settings = read_settings(settings, options)
         for strength in escalation(self.settings):  # an impossible schedule is an error now, not with every face
             inversion.timesteps(strength.steps, strength.skip)
         self.noise = KeyedNoise(self.settings.seed)
         self.engine: Engine[Any] = load_engine(self.settings)
         self.detector = load_detector(self.settings.detector, self.settings.detection_threshold)
-        self.verifier = _verifier(self.detector, self.engine.guide, self.settings.verifiers)
+        self.verifier = load_verifier(self.detector, self.engine.guide, self.settings.verifiers)
         self.registry = Registry(self.verifier)
-        self.people = _people(self.settings, self.detector, self.verifier.recognisers)
+        self._onlooker = Onlooker() if self.settings.gaze_tries else None
+        self.people = load_people(self.settings, self.detector, self.verifier.recognisers)
 
     @property
     def models(self) -> tuple[ModelCard, ...]:
         """The models in use."""
-        always = ("yunet", "sface", "dlib-resnet", "dlib-landmarks5")
-        entries = (weights.entry(name) for name in dict.fromkeys((*always, *self.engine.weights)))
-        built_in = (ModelCard(e.name, Path(e.path).name, e.sha256, e.licence) for e in entries)
-        return (*built_in, *(ModelCard(p.name, p.package, p.sha256, p.licence) for p in _plugins(self.settings)))
+        return model_cards(self.engine, self.settings)
 
     def find(self, image: Picture) -> list[Face]:
         """The faces that `anonymize` would find, in the order of its results.
@@ -150,8 +134,9 @@ class Anonymizer:
         """Make of a person what the last photos made of it; whether that holds here."""
         if work.person is None or work.person.change is None:
             return False
+        work.spare = 0  # the same stranger matters more than a gaze
         self._judge(work, work.encoded.x0 + work.person.change, last=False)
-        work.rung = 0
+        work.rung, work.spare = 0, self.settings.gaze_tries
         return work.settled
 
     def _escalate(self, pending: Sequence[FaceAtWork]) -> None:
@@ -172,7 +157,7 @@ class Anonymizer:
         # The noise hangs on the picture, not on its turn in a batch.
         digest = hashlib.blake2b(np.ascontiguousarray(picture).data, digest_size=16).hexdigest()
         for index, face in enumerate(self.detector.detect(picture)):
-            work = FaceAtWork(canvas, index, face, (digest, index))
+            work = FaceAtWork(canvas, index, face, (digest, index), spare=self.settings.gaze_tries)
             if choices.get(index) == "keep":
                 work.settle(*_kept(work, "Left on request."))
                 continue
@@ -209,7 +194,7 @@ class Anonymizer:
                 latents = self._invert(
                     [face.encoded for face in batch],
                     [face.embedding for face in batch],
-                    [(*face.labels, face.rung) for face in batch],
+                    [(*face.labels, face.tries) for face in batch],
                     strength,
                 )
                 yield from zip(batch, latents, strict=True)
@@ -276,20 +261,49 @@ class Anonymizer:
         """Take a try for the result, or send the face up the ladder, or obscure it at its end."""
         with self._failing_closed(work):
             work.tries += 1
+            if work.best is not None:
+                work.spare -= 1
             rendering = self.engine.decode(work.canvas.image, work.encoded, x)
             result = work.canvas.with_pasted(rendering)
             check = self.verifier.check(result, work.source)
             if not check.matches and _is_believable(check, work.face):
-                work.canvas.image = result
-                reason = "Replaced; no recogniser matches it."
-                work.settle(_result(work, "anonymized", reason, check), rendering)
-                if work.person is not None and work.person.change is None:
-                    work.person.change = x - work.encoded.x0
-            elif last:
-                why = "A recogniser still matched the result" if check.matches else "No believable face came out"
-                self._obscure(work, f"{why} after every try.")
-            else:
-                work.rung += 1
+                averted = self._averted(work, result)
+                work.offer(Candidate(x, rendering, check, averted, work.canvas.settled))
+                if averted <= GAZE_KEPT:
+                    work.spare = 0
+            elif work.best is None:
+                self._climb(work, check, last=last)
+            if work.best is not None and work.spare <= 0:
+                self._take(work, work.best)
+
+    def _climb(self, work: FaceAtWork, check: Check, *, last: bool) -> None:
+        if last:
+            why = "A recogniser still matched the result" if check.matches else "No believable face came out"
+            self._obscure(work, f"{why} after every try.")
+        else:
+            work.rung += 1
+
+    def _take(self, work: FaceAtWork, best: Candidate) -> None:
+        """Make a candidate the result; it is checked again where other faces have changed since."""
+        result, check = work.canvas.with_pasted(best.rendering), best.check
+        if best.settled != work.canvas.settled:
+            check = self.verifier.check(result, work.source)
+        if check.matches:
+            work.best = None
+            self._obscure(work, "A recogniser matched the result once its neighbours had changed.")
+            return
+        work.canvas.image = result
+        work.settle(_result(work, "anonymized", "Replaced; no recogniser matches it.", check), best.rendering)
+        if work.person is not None and work.person.change is None:
+            work.person.change = best.x - work.encoded.x0
+
+    def _averted(self, work: FaceAtWork, result: ByteArray) -> float:
+        """Degrees by which a face's gaze turned; none where that is not asked for, or cannot be told."""
+        if self._onlooker is None:
+            return 0.0
+        if work.gaze is None:
+            work.gaze = self._onlooker.gaze(work.canvas.photo.image_rgb, work.face)
+        return float(np.nan_to_num(np.linalg.norm(self._onlooker.gaze(result, work.face) - work.gaze)))
 
     @contextmanager
     def _failing_closed(self, work: FaceAtWork) -> Iterator[None]:
@@ -325,15 +339,6 @@ class Anonymizer:
         work.settle(_result(work, "obscured", reason, check), rendering)
 
 
-def _people(settings: Settings, detector: Detector, recognisers: Sequence[Recogniser]) -> People | None:
-    """Those who decide who stays visible, where a folder of them was given."""
-    folder = settings.keep_people if settings.only is None else settings.only
-    if folder is None:
-        return None
-    rule: Literal["keep", "only"] = "keep" if settings.only is None else "only"
-    return People.read(rule, Path(folder), detector, recognisers, max_pixels=settings.max_pixels)
-
-
 def _kept(work: FaceAtWork, reason: str, likenesses: tuple[Likeness, ...] = ()) -> tuple[FaceResult, Rendering]:
     """The result of a face that stays, which changes nothing."""
     nothing = Rendering(slice(0, 0), slice(0, 0), work.canvas.image[:0, :0], np.zeros((0, 0), bool))
@@ -346,33 +351,6 @@ def _hide(work: FaceAtWork, reason: str, *, failed: bool = True) -> None:
     work.canvas.image = paste(work.canvas.image, rendering)
     face = work.face
     work.settle(FaceResult(face.box, face.score, "obscured", reason, work.tries, failed=failed), rendering)
-
-
-def _verifier(detector: Detector, guide: Recogniser, others: Sequence[str]) -> Verifier:
-    """SFace, dlib's ResNet and plugins judge; whichever of them guides the engine is known to have done so."""
-    judges: list[Recogniser] = [guide if guide.name == "sface" else SFace(), DlibResNet()]
-    judges += [PluggedRecogniser(PluginName(name)) for name in others]
-    if len({judge.name for judge in judges}) < len(judges):
-        raise UsageError("A plugin's recogniser has the name of another one; leave it out of the verifiers.")
-    return Verifier(detector, [(judge, "guide" if judge.name == guide.name else "verifier") for judge in judges])
-
-
-def _plugins(settings: Settings) -> Iterator[Plugin]:
-    if settings.engine not in get_args(EngineName):
-        yield plugins.find("engine", settings.engine)
-    if settings.detector is not None:
-        yield plugins.find("detector", settings.detector)
-    yield from (plugins.find("recogniser", name) for name in settings.verifiers)
-
-
-def _settings(settings: Settings | None, options: dict[str, Any]) -> Settings:
-    if settings is not None and options:
-        raise UsageError("Give either settings or single options, not both.")
-    try:
-        return settings or Settings(**options)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise UsageError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}.") from None
 
 
 def _is_believable(check: Check, source: Face) -> bool:

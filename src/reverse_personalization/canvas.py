@@ -14,7 +14,8 @@ from reverse_personalization.faces.compositing import Rendering, paste
 from reverse_personalization.faces.face import ByteArray, Face, FloatArray
 from reverse_personalization.identity.people import Likeness
 from reverse_personalization.identity.registry import Person
-from reverse_personalization.identity.verification import Similarity, Source
+from reverse_personalization.identity.verification import Check, Similarity, Source
+from reverse_personalization.inversion import Array
 from reverse_personalization.media.images import Photo
 
 Verdict = Literal["anonymized", "obscured", "kept"]
@@ -102,6 +103,25 @@ class Canvas:
         return AnonymizedPhoto(self.image, changed, results, self.photo)
 
 
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A try that nobody matches.
+
+    Attributes:
+        x: the latent.
+        rendering: what came of it.
+        check: what the recognisers said.
+        averted: degrees by which the gaze turned.
+        settled: how many faces of the picture had a result by then.
+    """
+
+    x: Array
+    rendering: Rendering
+    check: Check
+    averted: float
+    settled: int
+
+
 @dataclass(eq=False)
 class FaceAtWork:
     """A face on its way to a verdict.
@@ -114,6 +134,9 @@ class FaceAtWork:
         person: whose it is, where that matters.
         rung: of the ladder, that the next try takes.
         tries: how often it was regenerated.
+        spare: how often it may be tried again once a try is safe, so that it looks where it looked.
+        gaze: where it looked, see `faces.bearing`, once that is known.
+        best: of the tries that are safe, the one whose gaze turned least.
         settled: whether it has its verdict.
     """
 
@@ -127,7 +150,15 @@ class FaceAtWork:
     encoded: Encoded = field(init=False)
     rung: int = 0
     tries: int = 0
+    spare: int = 0
+    gaze: FloatArray | None = None
+    best: Candidate | None = None
     settled: bool = False
+
+    def offer(self, candidate: Candidate) -> None:
+        """Keep a candidate if it is better than the best."""
+        if self.best is None or candidate.averted < self.best.averted:
+            self.best = candidate
 
     def settle(self, result: FaceResult, rendering: Rendering) -> None:
         """Give the face its verdict."""

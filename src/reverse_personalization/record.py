@@ -21,10 +21,10 @@ from reverse_personalization.settings import Settings
 from reverse_personalization.version import DISTRIBUTION, tool_version
 
 if TYPE_CHECKING:
-    from reverse_personalization.anonymizer import ModelCard
     from reverse_personalization.canvas import AnonymizedPhoto, FaceResult
     from reverse_personalization.identity.people import Likeness
     from reverse_personalization.identity.verification import Similarity
+    from reverse_personalization.loading import ModelCard
     from reverse_personalization.media.credentials import Credentials
 
 SCHEMA_VERSION: Final = 3

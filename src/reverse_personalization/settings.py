@@ -21,11 +21,11 @@ DType = Literal["auto", "float32", "float16", "bfloat16"]
 
 # What an engine, its quality and the method choose where the user does not; later ones go before earlier.
 _ENGINE: Final[dict[str, dict[str, float]]] = {
-    "compact": {"guidance": -5.0, "surrogate": 1.0, "skip": 0.3},
+    "compact": {"guidance": -5.0, "surrogate": 1.0, "skip": 0.3, "gaze_tries": 3},
     "sdxl": {"guidance": -10.0, "surrogate": 0.0, "skip": 0.7},
 }
 _QUALITY: Final[dict[tuple[str, str], dict[str, int]]] = {
-    ("compact", "draft"): {"steps": 6, "max_tries": 3},
+    ("compact", "draft"): {"steps": 6, "max_tries": 3, "gaze_tries": 0},
     ("compact", "standard"): {"steps": 12, "max_tries": 10},
     ("compact", "paper"): {"steps": 100, "max_tries": 10},
     ("sdxl", "draft"): {"steps": 20, "max_tries": 2},
@@ -77,6 +77,8 @@ class Settings(BaseModel):
     """Makes a run repeatable; without it every run draws a fresh secret."""
     max_tries: int = Field(8, ge=1, le=50)
     """How often at most a face is regenerated, more strongly each time, before it is obscured."""
+    gaze_tries: int = Field(0, ge=0, le=50)
+    """How often at most a face that is safe but looks elsewhere is tried again; the best is taken (compact)."""
     fallback: Fallback = "pixelate"
     """How a face is obscured when it cannot be replaced and verified."""
     detector: str | None = None

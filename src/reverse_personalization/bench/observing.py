@@ -15,9 +15,10 @@ import numpy as np
 from reverse_personalization.bench.embedding import MAX_PIXELS, middlemost
 from reverse_personalization.bench.processes import side_by_side
 from reverse_personalization.faces import topology
+from reverse_personalization.faces.bearing import EXPRESSIONS, GazeReader, expression
 from reverse_personalization.faces.detection import YuNetDetector
 from reverse_personalization.faces.face import ByteArray, FloatArray, Mesh
-from reverse_personalization.faces.mesh import LEAST_SCORE, FaceMesher, IrisFinder
+from reverse_personalization.faces.mesh import LEAST_SCORE, FaceMesher
 from reverse_personalization.identity.base import Recogniser
 from reverse_personalization.identity.dlib_resnet import DlibResNet
 from reverse_personalization.identity.onnx_recogniser import OnnxFile, OnnxRecogniser
@@ -27,20 +28,8 @@ from reverse_personalization.media.images import read_photo
 
 VERSION = "2"
 """Changes when an evaluator changes, so that nothing old is taken from the cache."""
-# Radius of an eyeball as a share of the distance between an eye's corners (12 mm of 30 mm).
-EYEBALL = 0.4
-# Shifts and sizes of the crops that an eye is seen in: the noise of a single one is more than a degree.
+# Shifts and sizes of the crops that an eye is seen in.
 GLANCES: Final = tuple((aside, scale) for aside in (-0.06, 0.0, 0.06) for scale in (0.9, 1.0, 1.1))
-# Pairs of vertices whose distance, in units of the distance between the eyes' outer corners, is an expression.
-EXPRESSIONS: Final = {
-    "mouth opening": (13, 14),
-    "mouth width": (61, 291),
-    "right lids": (159, 145),
-    "left lids": (386, 374),
-    "right brow": (105, 159),
-    "left brow": (334, 386),
-    "lip corners to nose": (61, 1),
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +43,7 @@ class Observation:
         points: float32 468 x 2, the mesh in pixels.
         pose: float32 3 x 3, the head's rotation.
         gaze: float32 2, degrees to the right and down, from the eyes' irises.
-        expression: float32 e, in the order of `EXPRESSIONS`.
+        expression: float32 e, in the order of `faces.bearing.EXPRESSIONS`.
         colour: float32 3, mean L*, a*, b* of the face.
     """
 
@@ -75,7 +64,7 @@ class Observer:
         """Load the models: dlib's ResNet, SFace, and recognisers in files or of plugins."""
         others = [OnnxRecogniser(each) if isinstance(each, OnnxFile) else PluggedRecogniser(each) for each in files]
         self.recognisers: tuple[Recogniser, ...] = (DlibResNet(), SFace(), *others)
-        self._detector, self._mesher, self._irises = YuNetDetector(turned=False), FaceMesher(), IrisFinder()
+        self._detector, self._mesher, self._gazes = YuNetDetector(turned=False), FaceMesher(), GazeReader(GLANCES)
         self._widths = {"dlib-resnet": 128, "sface": 128} | {other.name: other.width for other in others}
 
     def observe(self, image_rgb: ByteArray) -> Observation:
@@ -93,14 +82,10 @@ class Observer:
             face.size,
             mesh.points,
             head_pose(mesh, image_rgb.shape[:2]),
-            self._gaze(image_rgb, mesh),
+            self._gazes.read(image_rgb, mesh),
             expression(mesh),
             _colour(image_rgb, mesh),
         )
-
-    def _gaze(self, image_rgb: ByteArray, mesh: Mesh) -> FloatArray:
-        glances = [gaze(self._irises.eyes(image_rgb, mesh, aside=aside, scale=scale)) for aside, scale in GLANCES]
-        return np.asarray(np.mean(glances, 0), np.float32)
 
     def nothing(
         self, embeddings: dict[str, FloatArray] | None = None, score: float = 0.0, size: float = 0.0
@@ -127,30 +112,6 @@ def head_pose(mesh: Mesh, size: tuple[int, int]) -> FloatArray:
     seen = mesh.points[rigid].astype(np.float64)
     solved, turn, _ = cv2.solvePnP(model, seen, camera, None, flags=cv2.SOLVEPNP_SQPNP)
     return np.asarray(cv2.Rodrigues(turn)[0] if solved else np.full((3, 3), np.nan), np.float32)
-
-
-def gaze(eyes: FloatArray) -> FloatArray:
-    """Degrees to the right and down by which irises leave the middle of their eyes' corners.
-
-    Args:
-        eyes: float32 2 x 7 x 2 pixels, from `IrisFinder.eyes`.
-    """
-    angles = []
-    for eye in eyes:
-        iris, corners = eye[0], eye[5:]
-        along = corners[corners[:, 0].argmax()] - corners[corners[:, 0].argmin()]
-        width = float(np.linalg.norm(along)) + 1e-6
-        right, down = along / width, np.array([-along[1], along[0]]) / width
-        offset = (iris - corners.mean(0)) / (EYEBALL * width)
-        angles.append(np.degrees(np.arcsin(np.clip([offset @ right, offset @ down], -1, 1))))
-    return np.asarray(np.mean(angles, 0), np.float32)
-
-
-def expression(mesh: Mesh) -> FloatArray:
-    """Distances of `EXPRESSIONS`, in three dimensions, in units of the distance between the outer corners."""
-    unit = np.linalg.norm(mesh.vertices[33] - mesh.vertices[263]) + 1e-6
-    pairs = EXPRESSIONS.values()
-    return np.array([np.linalg.norm(mesh.vertices[a] - mesh.vertices[b]) / unit for a, b in pairs], np.float32)
 
 
 def observe_all(

@@ -31,10 +31,10 @@ from reverse_personalization.settings import Settings
 from reverse_personalization.video.options import VideoOptions
 
 if TYPE_CHECKING:
-    from reverse_personalization.anonymizer import ModelCard
     from reverse_personalization.canvas import AnonymizedPhoto, FaceResult
     from reverse_personalization.cli.manifest import Manifest
     from reverse_personalization.cli.sheet import SheetCollector
+    from reverse_personalization.loading import ModelCard
     from reverse_personalization.media.credentials import Credentials
     from reverse_personalization.shards.record import ShardRecord
     from reverse_personalization.video.record import VideoRecord

@@ -129,18 +129,17 @@ class IrisFinder:
         outputs = {int(np.prod(d["shape"])): d["index"] for d in self._net.get_output_details()}
         self._iris, self._contour = outputs[15], outputs[213]
 
-    def irises(self, image_rgb: ByteArray, mesh: Mesh) -> FloatArray:
-        """float32 2 x 5 x 2 pixels: right then left eye; centre, then four points of the rim."""
-        return self.eyes(image_rgb, mesh)[:, :5]
-
     def eyes(self, image_rgb: ByteArray, mesh: Mesh, *, aside: float = 0.0, scale: float = 1.0) -> FloatArray:
-        """float32 2 x 7 x 2 pixels: right then left eye; its iris as in `irises`, then its outer and inner corner.
+        """Right then left eye: its iris's centre and four points of the rim, its outer and its inner corner.
 
         Args:
             image_rgb: uint8 H x W x 3.
             mesh: of the face.
             aside: by what share of an eye's width the network's crop is shifted along it.
             scale: size of the crop, as a multiple of the usual one.
+
+        Returns:
+            float32 2 x 7 x 2 pixels.
         """
         eyes = ((topology.RIGHT_EYE, False), (topology.LEFT_EYE, True))
         return np.stack([self._eye(image_rgb, mesh, eye, flip, aside, scale) for eye, flip in eyes])

@@ -85,7 +85,8 @@ def train_compact(data: Path, out: Path, *, report: Report | None = None) -> Mea
         faces, used, fitted.tensors, population, progress=lambda done, total: report("measuring effects", done, total)
     )
     light = light_of(fitted.tensors)
-    population |= follow_effects(population, effects, light, codes[used], faces.embedding[used])
+    population |= follow_effects(population, effects.embeddings, light, codes[used], faces.embedding[used])
+    population["expressions"] = effects.expressions
     _export({"codec": fitted.tensors, "population": population}, out)
     tested = measured.usable & held & ~glasses
     losses = _losses(Population(population, kept), codes[tested], faces.embedding[tested])

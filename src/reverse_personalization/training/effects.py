@@ -1,19 +1,22 @@
-"""What codes do to embeddings once they are rendered: measured, since hair, outline and light have their say."""
+"""What codes do to embeddings and expressions once they are rendered: measured, since hair and light have their say."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reverse_personalization.engines.compact.attributes import Wish
 from reverse_personalization.engines.compact.codec import FaceCodec, smooth, unpack
-from reverse_personalization.engines.compact.engine import SHAPE_SHARE
 from reverse_personalization.engines.compact.population import Population
 from reverse_personalization.engines.compact.rendering import Renderer
+from reverse_personalization.engines.compact.settling import MeshedFace, Settler
+from reverse_personalization.faces.bearing import EXPRESSIONS, expression
 from reverse_personalization.faces.compositing import paste
-from reverse_personalization.faces.face import Face, FloatArray, Mesh
+from reverse_personalization.faces.face import ByteArray, Face, FloatArray, Mesh
+from reverse_personalization.faces.mesh import FaceMesher
 from reverse_personalization.identity.base import unit
 from reverse_personalization.identity.sface import SFace
 from reverse_personalization.training.dataset import CROP, CROP_TEMPLATE, TrainingFaces
@@ -25,12 +28,26 @@ FACES, CHANGES = 3000, 2
 # face's own identity by up to so much guidance.
 MOST_GUIDANCE = 6.0
 LIMIT = 3.5
-OF_EFFECTS = 300.0
+# Ridge penalties.
+OF_EFFECTS, OF_EXPRESSIONS = 300.0, 1000.0
 
 # What changes more slowly than over so many texels is light, not features.
 LIGHT_SCALE = 7.0
 
 Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Effects:
+    """What follows codes when only the codes change.
+
+    Attributes:
+        embeddings: float32 d x 128, SFace's.
+        expressions: float32 d x e, see `faces.bearing.EXPRESSIONS`.
+    """
+
+    embeddings: FloatArray
+    expressions: FloatArray
 
 
 def measure_effects(
@@ -40,8 +57,8 @@ def measure_effects(
     population: Mapping[str, FloatArray],
     *,
     progress: Progress | None = None,
-) -> FloatArray:
-    """How SFace's embeddings follow codes when only the codes change, float32 d x 128.
+) -> Effects:
+    """Change codes, render, and look.
 
     Args:
         faces: whose codes are changed.
@@ -53,16 +70,14 @@ def measure_effects(
     generator = np.random.default_rng(0)
     chosen = generator.permutation(np.flatnonzero(used))[:FACES]
     experiment = _Experiment(FaceCodec(codec), Population(population, codec["kept"]), generator)
-    changes: list[FloatArray] = []
-    effects: list[FloatArray] = []
+    seen: list[tuple[FloatArray, ...]] = []
     for done, index in enumerate(chosen, 1):
-        for change, effect in experiment.run(faces, index):
-            changes.append(change)
-            effects.append(effect)
+        seen += experiment.run(faces, index)
         if progress is not None:
             progress(done, len(chosen))
-    moved, followed = np.stack(changes) * (codec["kept"] == 0), np.stack(effects)
-    return ridge(moved - moved.mean(0), followed - followed.mean(0), OF_EFFECTS)
+    changes, embeddings, expressions = (np.stack(of) - np.mean(of, 0) for of in zip(*seen, strict=True))
+    moved = np.asarray(changes * (codec["kept"] == 0), np.float32)
+    return Effects(ridge(moved, embeddings, OF_EFFECTS), ridge(moved, expressions, OF_EXPRESSIONS))
 
 
 def light_of(tensors: Mapping[str, FloatArray]) -> FloatArray:
@@ -87,21 +102,26 @@ class _Experiment:
 
     def __init__(self, codec: FaceCodec, population: Population, generator: np.random.Generator) -> None:
         self._codec, self._population, self._generator = codec, population, generator
-        self._renderer, self._recogniser = Renderer(codec.frame), SFace()
+        self._mesher, self._recogniser = FaceMesher(), SFace()
+        nothing_known = np.zeros((codec.dimensions, len(EXPRESSIONS)), np.float32)
+        self._settler = Settler(codec, Renderer(codec.frame), self._mesher, nothing_known)
         self._place = Face((0.0, 0.0, CROP, CROP), CROP_TEMPLATE, 1.0)
 
-    def run(self, faces: TrainingFaces, index: int) -> Iterator[tuple[FloatArray, FloatArray]]:
-        """Changes of a face's codes (d) and of its embedding (128)."""
+    def run(self, faces: TrainingFaces, index: int) -> Iterator[tuple[FloatArray, FloatArray, FloatArray]]:
+        """Changes of a face's codes (d), of its embedding (128) and of its expression (e)."""
         crop, mesh, own = faces.crop[index], Mesh(faces.vertices[index], 1.0), faces.embedding[index]
         encoding = self._codec.encode(crop, mesh)
-        before = unit(self._recogniser.embed(crop, self._place))
+        face = MeshedFace(mesh, encoding)
+        who, how = self._seen(crop, mesh)
         for _ in range(CHANGES):
             codes = self._changed(encoding.codes, own)
-            new = self._codec.decode(encoding, codes)
-            shift = SHAPE_SHARE * new.offset[:, :2]
-            rendering = self._renderer.render(crop, mesh, encoding.coverage, new.texture, shift, renewal=new.renewal)
-            after = unit(self._recogniser.embed(paste(crop, rendering), self._place))
-            yield codes - encoding.codes, after - before
+            settled = self._settler.settle(crop, face, codes, lambda corrected: corrected)
+            became, shows = self._seen(paste(crop, self._settler.draw(crop, face, settled)), mesh)
+            yield codes - encoding.codes, became - who, shows - how
+
+    def _seen(self, crop: ByteArray, mesh: Mesh) -> tuple[FloatArray, FloatArray]:
+        """Embedding and expression."""
+        return unit(self._recogniser.embed(crop, self._place)), expression(self._mesher.again(crop, mesh))
 
     def _changed(self, codes: FloatArray, own: FloatArray) -> FloatArray:
         uniform = self._generator.uniform

@@ -28,7 +28,7 @@ from reverse_personalization.settings import Settings
 from reverse_personalization.video.options import VideoOptions
 
 if TYPE_CHECKING:
-    from reverse_personalization.anonymizer import ModelCard
+    from reverse_personalization.loading import ModelCard
     from reverse_personalization.video.analysis import Analysis
     from reverse_personalization.video.rendering import Coverage
 

@@ -16,7 +16,7 @@ from typing import cast
 
 import numpy as np
 
-from reverse_personalization.anonymizer import Anonymizer, ModelCard
+from reverse_personalization.anonymizer import Anonymizer
 from reverse_personalization.engines.base import Encoded
 from reverse_personalization.engines.compact.engine import CompactEngine
 from reverse_personalization.errors import EngineError, UsageError
@@ -24,6 +24,7 @@ from reverse_personalization.faces.compositing import paste
 from reverse_personalization.faces.face import ByteArray, Face, FloatArray
 from reverse_personalization.identity.people import Likeness
 from reverse_personalization.identity.registry import Person
+from reverse_personalization.loading import ModelCard
 from reverse_personalization.obscuring import obscure
 from reverse_personalization.settings import Settings
 from reverse_personalization.video.analysis import Analysis, TrackEntry, face_of
@@ -56,7 +57,7 @@ class Stranger:
         known: who it was, by recogniser: the mean embedding of the frames that were looked at.
         tries: how often a change was tried.
         reason: why it is obscured, in a sentence.
-        drift: by how much that change draws the mesh along, see `CompactEngine.drift`.
+        drift: by how much that change draws the mesh along, see `CompactEngine.settle`.
     """
 
     change: FloatArray | None
@@ -190,15 +191,20 @@ class VideoAnonymizer:
         known = mean_embeddings(samples)
         met = self._anonymizer.registry.meet(known) if self._settings.consistent else None
         tries = 0
-        for tries, change in enumerate(self._changes(samples, met, person), 1):
-            drifts = [self._engine.drift(s.image_rgb, s.encoded, s.encoded.x0 + change) for s in samples]
-            drift = np.mean(drifts, 0)
+        for tries, wanted in enumerate(self._changes(samples, met, person), 1):
+            change, drift = self._settled(samples, wanted)
             failed = sum(not self._verifies(sample, change, drift) for sample in samples)
             if failed <= MAY_FAIL * len(samples):
                 if met is not None:
                     met.change = change
                 return Stranger(change, known, tries, drift=drift)
         return Stranger(None, known, tries, "A recogniser still matched the result after every try.")
+
+    def _settled(self, samples: Sequence[Sample], change: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """A change of codes that keeps expressions on the whole, and by how much it draws the mesh along."""
+        settled = [self._engine.settle(s.image_rgb, s.encoded, s.encoded.x0 + change) for s in samples]
+        changes = [one.codes - sample.encoded.x0 for one, sample in zip(settled, samples, strict=True)]
+        return np.mean(changes, 0), np.mean([one.drift for one in settled], 0)
 
     def _changes(self, samples: Sequence[Sample], met: Person | None, person: int) -> Iterator[FloatArray]:
         """What made a stranger of the person earlier in the run, if anything, and what may make one now."""

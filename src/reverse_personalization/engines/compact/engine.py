@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 import numpy as np
@@ -12,12 +12,13 @@ from safetensors.numpy import load_file
 from reverse_personalization import weights
 from reverse_personalization.engines.base import Conditions, Encoded, Labels
 from reverse_personalization.engines.compact.attributes import read_wish
-from reverse_personalization.engines.compact.codec import Decoding, Encoding, FaceCodec
+from reverse_personalization.engines.compact.codec import Encoding, FaceCodec
 from reverse_personalization.engines.compact.denoiser import Expectation, predict_noise
 from reverse_personalization.engines.compact.population import Population
 from reverse_personalization.engines.compact.rendering import Renderer
+from reverse_personalization.engines.compact.settling import MeshedFace, Settled, Settler
 from reverse_personalization.errors import EngineError
-from reverse_personalization.faces.compositing import Rendering, paste
+from reverse_personalization.faces.compositing import Rendering
 from reverse_personalization.faces.face import ByteArray, Face, FloatArray, Mesh
 from reverse_personalization.faces.mesh import FaceMesher
 from reverse_personalization.identity.base import Recogniser, unit
@@ -27,19 +28,7 @@ from reverse_personalization.noise import KeyedNoise
 
 # Standard deviations beyond which a code is no face's, and root mean square of the codes that change.
 CODE_LIMIT, NORM_LIMIT = 3.0, 1.3
-# Share of the shape's change that is rendered: it tells recognisers little, and moves pose and expression.
-SHAPE_SHARE = 0.5
-# Share of the mesh's drift that is taken back in each round.
-SETTLED, ROUNDS = 0.8, 2
 BATCH = 64
-
-
-@dataclass(frozen=True, eq=False)
-class MeshedFace:
-    """What the engine needs of a face to decode it."""
-
-    mesh: Mesh
-    encoding: Encoding
 
 
 class CompactEngine:
@@ -70,8 +59,9 @@ class CompactEngine:
         }
         self._codec = FaceCodec(parts["codec"])
         self._population = Population(parts["population"], self._codec.kept)
-        self._renderer = Renderer(self._codec.frame, keep=keep)
         self._mesher = FaceMesher()
+        renderer = Renderer(self._codec.frame, keep=keep)
+        self._settler = Settler(self._codec, renderer, self._mesher, self._population.expressions)
         self.guide: Recogniser = guide or SFace()
 
     def encode(
@@ -159,56 +149,32 @@ class CompactEngine:
             image_rgb: uint8 H x W x 3.
             encoded: the face in it.
             x: float32 d.
-            drift: what `drift` said of this face, or of it on other pictures; found out if it is None.
+            drift: what `settle` said of this face, or of it on other pictures; settled here if it is None.
 
         Raises:
             EngineError: the codes are not finite.
         """
         face: MeshedFace = encoded.context
-        decoding = self._decoding(encoded, x)
-        found = self._drift(image_rgb, face, decoding) if drift is None else drift
-        back = found @ face.encoding.placement[:2, :2] / face.encoding.scale**2
-        return self._render(image_rgb, face, decoding, back.astype(np.float32))
+        if drift is None:
+            return self._settler.draw(image_rgb, face, self.settle(image_rgb, encoded, x))
+        return self._settler.draw(image_rgb, face, Settled(self._within_faces(face.encoding, x), drift))
 
-    def drift(self, image_rgb: ByteArray, encoded: Encoded, x: Array) -> FloatArray:
-        """By how much the mesh leaves its place when a face has codes `x`: new brows draw the lids along.
+    def settle(self, image_rgb: ByteArray, encoded: Encoded, x: Array) -> Settled:
+        """Codes near `x` with which a face keeps its expression, and how far its mesh drifts.
 
-        Decoding takes this back, so that expression and pose stay the source's.
-
-        Returns:
-            float32 468 x 2, in canonical units.
+        Raises:
+            EngineError: the codes are not finite.
         """
-        return self._drift(image_rgb, encoded.context, self._decoding(encoded, x))
-
-    def _drift(self, image_rgb: ByteArray, face: MeshedFace, decoding: Decoding) -> FloatArray:
-        wanted = self._mesher.again(image_rgb, face.mesh).points + self._renderer.mobility * _shift(decoding)
-        back = np.zeros_like(wanted)
-        for _ in range(ROUNDS):
-            changed = paste(image_rgb, self._render(image_rgb, face, decoding, back))
-            back += SETTLED * (self._mesher.again(changed, face.mesh).points - wanted)
-        return np.asarray(back @ face.encoding.placement[:2, :2].T, np.float32)
-
-    def _decoding(self, encoded: Encoded, x: Array) -> Decoding:
-        if not np.isfinite(x).all():
-            raise EngineError("The regenerated codes are not finite.")
-        encoding: Encoding = encoded.context.encoding
-        return self._codec.decode(encoding, self._within_faces(encoding, x))
+        face: MeshedFace = encoded.context
+        within = partial(self._within_faces, face.encoding)
+        return self._settler.settle(image_rgb, face, within(x), within)
 
     def _within_faces(self, encoding: Encoding, x: Array) -> FloatArray:
         """Codes no farther from the average than faces are, or than the face was already."""
+        if not np.isfinite(x).all():
+            raise EngineError("The regenerated codes are not finite.")
         reach = np.maximum(np.abs(encoding.codes), CODE_LIMIT)
         codes = cast(FloatArray, np.clip(x, -reach, reach))
         free = self._codec.kept == 0
         norm, own = (float(np.sqrt((of[free] ** 2).mean())) for of in (codes, encoding.codes))
         return np.where(free, codes * min(1.0, max(NORM_LIMIT, own) / max(norm, 1e-6)), codes).astype(np.float32)
-
-    def _render(self, image_rgb: ByteArray, face: MeshedFace, decoding: Decoding, back: FloatArray) -> Rendering:
-        """The new face, its mesh moved `back` by 468 x 2 pixels."""
-        coverage = face.encoding.coverage
-        shift = np.asarray(_shift(decoding) - back, np.float32)
-        return self._renderer.render(image_rgb, face.mesh, coverage, decoding.texture, shift, renewal=decoding.renewal)
-
-
-def _shift(decoding: Decoding) -> FloatArray:
-    """Pixels, 468 x 2, by which the mesh moves where it is free to."""
-    return SHAPE_SHARE * decoding.offset[:, :2]

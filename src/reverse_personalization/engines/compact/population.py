@@ -28,15 +28,21 @@ class Population:
 
         Args:
             tensors: `embedding_mean` 128; `identity` 128 x d, the codes that an embedding lets expect, apart
-                from attributes; `embedding` d x 128, how embeddings follow codes; in the order of
-                `attributes.NAMES`, `attributes` k x d and `attribute_mean` k, how attributes show in codes,
-                and `seen` k x (d + 128) and `seen_mean` k, how to tell them from codes and embedding.
+                from attributes; `embedding` d x 128 and `expressions` d x e, how embeddings and expressions
+                (`faces.bearing`) follow codes; in the order of `attributes.NAMES`, `attributes` k x d and
+                `attribute_mean` k, how attributes show in codes, and `seen` k x (d + 128) and `seen_mean` k,
+                how to tell them from codes and embedding.
             kept: float32 d, 1 for codes that never change, else 0.
         """
         self._tensors = {name: np.asarray(tensor, np.float32) for name, tensor in tensors.items()}
         self._kept = kept
         self._attributes = self._tensors["attributes"]
         self._steer: FloatArray = np.linalg.pinv(self._attributes).T.astype(np.float32)
+
+    @property
+    def expressions(self) -> FloatArray:
+        """How expressions follow codes once they are rendered, float32 d x e, see `faces.bearing.EXPRESSIONS`."""
+        return self._tensors["expressions"]
 
     def expected(self, embeddings: FloatArray) -> FloatArray:
         """The codes, float32 n x d, that embeddings (n x 128, unit vectors) let expect."""
