@@ -14,6 +14,7 @@ from reverse_personalization.faces.detection import YuNetDetector
 from reverse_personalization.faces.face import Face
 from reverse_personalization.identity.thresholds import threshold
 from reverse_personalization.identity.verification import Check, Similarity, Source, Verifier
+from reverse_personalization.media.images import read_photo
 from reverse_personalization.settings import Settings
 
 
@@ -243,3 +244,39 @@ def test_a_place_marked_by_hand_is_hidden(astronaut: Any, anonymizer: Anonymizer
     assert [(f.verdict, f.reason, f.failed) for f in result.faces][1:] == [("obscured", "Marked by hand.", False)]
     assert result.changed[320:360, 30:70].mean() > 0.9
     assert not result.changed[:250].any()
+
+
+class Averted:
+    """Sees the source look straight ahead, and results as far aside as it was told, one after the other."""
+
+    def __init__(self, source: Any, *degrees: float) -> None:
+        self._source, self._degrees, self.seen = source, list(degrees), 0
+
+    def gaze(self, image_rgb: Any, face: Face) -> Any:
+        if image_rgb is self._source:
+            return np.zeros(2, np.float32)
+        self.seen += 1
+        return np.array([self._degrees[self.seen - 1], 0], np.float32)
+
+
+@pytest.mark.parametrize(
+    ("degrees", "looks", "kept"),
+    [((1.0,), 1, 0), ((9.0, 2.0), 2, 1), ((9.0, 5.0, 7.0, 8.0), 4, 1), ((9.0, np.nan), 2, 1)],
+)
+def test_a_face_that_looks_elsewhere_is_tried_again(
+    degrees: tuple[float, ...], looks: int, kept: int, astronaut: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anonymizer = Anonymizer(seed=1, steps=4, max_tries=2, gaze_tries=3)
+    photo = read_photo(astronaut.image_rgb, max_pixels=10**7)
+    onlooker, tries = Averted(photo.image_rgb, *degrees), []
+    monkeypatch.setattr(anonymizer, "_onlooker", onlooker)
+    monkeypatch.setattr(anonymizer.verifier, "check", lambda image, source: tries.append(image) or safe(source))
+    result = anonymizer.anonymize(photo)
+    assert [face.verdict for face in result.faces] == ["anonymized"]
+    assert onlooker.seen == looks == result.faces[0].tries
+    np.testing.assert_array_equal(result.image, tries[kept])
+
+
+def safe(source: Source) -> Check:
+    """Somebody whom nobody knows."""
+    return Check((Similarity("sface", "guide", 1.0, 0.0, 0.3),), source.face)

@@ -63,7 +63,8 @@ def test_of_the_sources_detail_only_the_light_is_left(
     portrait: Any, compact_engine: CompactEngine, codec: FaceCodec
 ) -> None:
     encoding = compact_engine.encode(portrait.image_rgb, portrait.face).context.encoding
-    without = replace(encoding, texture=encoding.texture - encoding.detail, detail=np.zeros_like(encoding.detail))
+    nothing = np.zeros_like(encoding.detail)
+    without = replace(encoding, texture=encoding.texture - encoding.detail, detail=nothing, light=nothing)
     seen = encoding.coverage * codec.frame.modelled
     left = (moved(codec, encoding, 0.7).texture - moved(codec, without, 0.7).texture) * (seen > 0.9)[..., None]
     light = smooth(encoding.detail, seen, LIGHT_SCALE) * (seen > 0.9)[..., None]

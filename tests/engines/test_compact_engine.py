@@ -11,8 +11,10 @@ from reverse_personalization import inversion
 from reverse_personalization.engines.compact.denoiser import Expectation
 from reverse_personalization.engines.compact.engine import CompactEngine
 from reverse_personalization.errors import EngineError
+from reverse_personalization.faces.bearing import expression
 from reverse_personalization.faces.compositing import paste
 from reverse_personalization.faces.face import Face
+from reverse_personalization.faces.mesh import FaceMesher
 from reverse_personalization.faces.regions import region_mask
 from reverse_personalization.identity.sface import SFace
 from reverse_personalization.inversion import Row
@@ -158,3 +160,19 @@ def test_noise_is_standard_normal_and_its_own_for_each_label(astronaut: Any, com
     np.testing.assert_array_equal(noise, again)
     assert abs(np.corrcoef(noise.ravel(), other.ravel())[0, 1]) < 0.05
     assert noise.std() == pytest.approx(1, abs=0.05)
+
+
+def test_settling_brings_the_expression_back(portrait: Any, compact_engine: CompactEngine, sface: SFace) -> None:
+    image, mesher = portrait.image_rgb, FaceMesher()
+    encoded = compact_engine.encode(image, portrait.face)
+    own, before = sface.embed(image, portrait.face), expression(mesher.again(image, encoded.context.mesh))
+    lost: dict[str, list[float]] = {"settled": [], "only in its place": []}
+    for label in range(6):
+        stranger = told(compact_engine, encoded, own, label).surrogate.mean[0] + encoded.x0
+        settled = compact_engine.settle(image, encoded, stranger)
+        for way, codes in (("settled", settled.codes), ("only in its place", stranger)):
+            rendering = compact_engine.decode(image, encoded, codes, drift=settled.drift)
+            after = expression(mesher.again(paste(image, rendering), encoded.context.mesh))
+            lost[way].append(float(np.linalg.norm(after - before)))
+        np.testing.assert_array_equal(settled.codes[encoded.keep == 1], encoded.x0[encoded.keep == 1])
+    assert np.mean(lost["settled"]) < 0.9 * np.mean(lost["only in its place"])

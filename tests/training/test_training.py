@@ -138,9 +138,12 @@ def test_effects_are_measured_on_rendered_faces(
     monkeypatch.setattr(effects_module, "OF_EFFECTS", 30.0)
     faces, (codec, population) = build_dataset(tmp_path), shipped_tensors()
     effects = measure_effects(faces, np.ones(len(faces.source), bool), codec, population)
-    assert not effects[codec["kept"] == 1].any()
+    kept = codec["kept"] == 1
+    assert not effects.embeddings[kept].any()
+    assert not effects.expressions[kept].any()
     # What little was learnt from two people agrees with what was learnt from many.
-    assert np.corrcoef(effects.ravel(), population["embedding"].ravel())[0, 1] > 0.2
+    for few, many in ((effects.embeddings, "embedding"), (effects.expressions, "expressions")):
+        assert np.corrcoef(few.ravel(), population[many].ravel())[0, 1] > 0.2, many
 
 
 def shipped_tensors() -> tuple[dict[str, Any], dict[str, Any]]:

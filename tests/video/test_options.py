@@ -104,9 +104,9 @@ def test_codecs(numbered: Path, tmp_path: Path, codec: Any) -> None:
 def test_cards_that_are_not_there_are_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
     tried = []
 
-    def works(name: str, pixels: str) -> bool:
-        tried.append(name)
-        return name in {"libx264", "h264_qsv"}
+    def works(candidate: encoders.Encoder, pixels: str) -> bool:
+        tried.append(candidate.name)
+        return candidate.name in {"libx264", "h264_qsv"}
 
     monkeypatch.setattr(encoders, "works", works)
     assert encoders.encoder("h264", hardware=True).name == "h264_qsv"

@@ -66,20 +66,21 @@ def encoder(codec: Codec, *, hardware: bool = False, deep: bool = False) -> Enco
     cards = tuple(Encoder(f"{codec}_{card}", quality) for card, quality in _CARDS) if hardware else ()
     pixels = TEN_BITS if deep else EIGHT_BITS
     for candidate in (*cards, *_SOFTWARE[codec]):
-        if works(candidate.name, pixels):
+        if works(candidate, pixels):
             return candidate
     what = "in 10 bits, which the source has" if deep else "at all"
     raise OutputError(f"{codec}: this build of FFmpeg cannot encode it {what}; give another --codec.")
 
 
 @cache
-def works(name: str, pixels: str) -> bool:
+def works(candidate: Encoder, pixels: str) -> bool:
     """Whether an encoder is in this build and encodes a picture here: cards are often listed, and not there."""
-    if name not in codecs_available:
+    if candidate.name not in codecs_available:
         return False
     try:
         with ordinary_priority():
-            context: Any = av.CodecContext.create(name, "w")
+            context: Any = av.CodecContext.create(candidate.name, "w")
+            context.options = dict(candidate.options)
             context.width = context.height = 256
             context.pix_fmt, context.time_base = pixels, Fraction(1, 25)
             picture = av.VideoFrame.from_ndarray(np.zeros((256, 256, 3), np.uint8), format="rgb24")

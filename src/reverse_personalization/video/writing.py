@@ -137,12 +137,14 @@ class VideoWriter:
             for stream in copied_streams(self._source.container):
                 with suppress(FFmpegError, ValueError):  # what this container cannot hold
                     self._copied[stream.index] = self._container.add_stream_from_template(stream)
+        with output_errors(self.path), ordinary_priority():
+            self._container.start_encoding()
         early, self._early = self._early, []
         for packet in early:
             self.copy(packet)
 
     def _mux(self, action: Callable[[], None]) -> None:
-        with output_errors(self.path), ordinary_priority():
+        with output_errors(self.path):
             action()
 
 

@@ -73,6 +73,7 @@ class Encoding:
         coverage: float32 SIZE x SIZE, 0 to 1: where the face is seen, and is what the codes say.
         texture: float32 SIZE x SIZE x 3 RGB, 0 to 1, as the picture shows it.
         detail: float32 SIZE x SIZE x 3 RGB, what of it the codes do not hold.
+        light: float32 SIZE x SIZE x 3 RGB, what of that is the scene's.
     """
 
     codes: FloatArray
@@ -81,6 +82,7 @@ class Encoding:
     coverage: FloatArray
     texture: FloatArray
     detail: FloatArray
+    light: FloatArray
 
     @property
     def scale(self) -> float:
@@ -159,7 +161,9 @@ class FaceCodec:
         of_shape = self._tensors["shape_basis"] @ offset / self._shape_variance
         codes = self._tensors["rotation"] @ np.concatenate([components, of_shape])
         detail = denormalise(left, tone)
-        return Encoding(codes.astype(np.float32), placement, tone, visible * explained, sampled, detail)
+        coverage = visible * explained
+        light = smooth(detail, coverage * self.frame.modelled, LIGHT_SCALE)
+        return Encoding(codes.astype(np.float32), placement, tone, coverage, sampled, detail, light)
 
     def decode(self, encoding: Encoding, codes: FloatArray) -> Decoding:
         """What a face becomes when its codes, `encoding.codes`, become others (float32 d)."""
@@ -168,8 +172,7 @@ class FaceCodec:
         drawn = unpack(components[:of_texture] @ self._tensors["texture_basis"], self.frame)
         offset = (components[of_texture:] @ self._tensors["shape_basis"]).reshape(topology.VERTICES, 3)
         seen = encoding.coverage * self.frame.modelled
-        light = smooth(encoding.detail, seen, LIGHT_SCALE)
-        texture = encoding.texture + denormalise(drawn, encoding.tone) + light - encoding.detail
+        texture = encoding.texture + denormalise(drawn, encoding.tone) + encoding.light - encoding.detail
         texture += SHARPENING * (texture - smooth(texture, seen, SHARP_SCALE)) * seen[..., None]
         texture -= _overexposure(encoding.texture, texture, seen > 0.5)[..., None]
         return Decoding(
