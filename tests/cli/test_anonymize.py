@@ -164,6 +164,7 @@ def test_every_setting_has_an_option(capsys: pytest.CaptureFixture[str], revpers
         "keep": ["eyes", "mouth"],
         "keep_people": "friends",
         "max_tries": 2,
+        "gaze_tries": 1,
         "fallback": "solid",
         "detector": "eagle",
         "verifiers": ["one", "other"],
