@@ -77,8 +77,8 @@ def ask(bench: Bench, judges: Sequence[Judge], *, seed: int) -> list[Answer]:
                 Rate(int(before.sum()), count),
                 Rate(int(after.sum()), count),
                 moved,
-                float(np.nanmedian(utility.pose_change(bench.source, seen))),
-                float(np.nanmedian(utility.expression_change(bench.source, seen))),
+                utility.spread(utility.pose_change(bench.source, seen)).median,
+                utility.spread(utility.expression_change(bench.source, seen)).median,
             )
         )
     return answers
