@@ -40,7 +40,7 @@ BELIEVABLE = 0.8
 # How much coarser each try to obscure is, when the one before could still be matched.
 COARSER = (1.0, 2.0, 4.0)
 # Degrees by which a gaze may turn.
-GAZE_KEPT = 3.0
+GAZE_KEPT = 2.5
 
 
 class Anonymizer:

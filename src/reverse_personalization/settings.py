@@ -21,13 +21,13 @@ DType = Literal["auto", "float32", "float16", "bfloat16"]
 
 # What an engine, its quality and the method choose where the user does not; later ones go before earlier.
 _ENGINE: Final[dict[str, dict[str, float]]] = {
-    "compact": {"guidance": -5.0, "surrogate": 1.0, "skip": 0.3, "gaze_tries": 3},
+    "compact": {"guidance": -5.0, "surrogate": 1.0, "skip": 0.3, "gaze_tries": 4},
     "sdxl": {"guidance": -10.0, "surrogate": 0.0, "skip": 0.7},
 }
 _QUALITY: Final[dict[tuple[str, str], dict[str, int]]] = {
     ("compact", "draft"): {"steps": 6, "max_tries": 3, "gaze_tries": 0},
-    ("compact", "standard"): {"steps": 12, "max_tries": 10},
-    ("compact", "paper"): {"steps": 100, "max_tries": 10},
+    ("compact", "standard"): {"steps": 12, "max_tries": 16},
+    ("compact", "paper"): {"steps": 100, "max_tries": 16},
     ("sdxl", "draft"): {"steps": 20, "max_tries": 2},
     ("sdxl", "standard"): {"steps": 50, "max_tries": 4},
     ("sdxl", "paper"): {"steps": 100, "max_tries": 4},

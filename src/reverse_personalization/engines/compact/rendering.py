@@ -20,8 +20,6 @@ from reverse_personalization.faces.warping import interpolate, rasterise
 OUTLINE_FADE = 9.0
 # Texels around the eyes that do not change, and over which the change begins.
 EYE_MARGIN, EYE_FADE = 0.0, 1.5
-# The same around their corners, by which gaze is told.
-CORNER_MARGIN, CORNER_FADE = 2.0, 3.0
 MOUTH_FADE = 3.0
 # Texels around the eyes over which nothing is moved: gaze is a matter of fractions of a pixel.
 EYE_REST = 8.0
@@ -42,10 +40,8 @@ class Renderer:
         distance = np.asarray(cv2.distanceTransform(inside, cv2.DIST_L2, 5), np.float32)
         from_eyes = _distance(polygons(frame.vertices, topology.RIGHT_EYE, topology.LEFT_EYE))
         from_mouth = _distance(polygons(frame.vertices, topology.INNER_LIPS))
-        from_corners = _distance(_dots(frame.vertices[list(topology.EYE_CORNERS)]))
         inner = smoothstep(distance / OUTLINE_FADE) * smoothstep(from_mouth / MOUTH_FADE)
         self._fade = inner * smoothstep((from_eyes - EYE_MARGIN) / EYE_FADE)
-        self._fade *= smoothstep((from_corners - CORNER_MARGIN) / CORNER_FADE)
         self.mobility = _mobility(frame.vertices)
 
     def render(
@@ -106,14 +102,6 @@ def _mobility(vertices: FloatArray) -> FloatArray:
 def _distance(mask: NDArray[np.bool_]) -> FloatArray:
     """Texels from what is in a mask."""
     return np.asarray(cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 5), np.float32)
-
-
-def _dots(points: FloatArray) -> NDArray[np.bool_]:
-    """The texels that points lie in."""
-    mask = np.zeros((SIZE, SIZE), np.bool_)
-    x, y = np.rint(points).astype(int).T
-    mask[y, x] = True
-    return mask
 
 
 def _grain(image_rgb: FloatArray, skin: FloatArray, texel: float) -> FloatArray:
