@@ -261,7 +261,7 @@ class Averted:
 
 @pytest.mark.parametrize(
     ("degrees", "looks", "kept"),
-    [((1.0,), 1, 0), ((9.0, 2.0), 2, 1), ((9.0, 5.0, 7.0, 8.0), 4, 1), ((9.0, np.nan), 2, 1)],
+    [((1.0,), 1, 0), ((9.0, 2.0), 2, 1), ((9.0, 5.0, 7.0, 8.0), 4, 1), ((np.nan, 9.0, np.nan, 9.5), 4, 1)],
 )
 def test_a_face_that_looks_elsewhere_is_tried_again(
     degrees: tuple[float, ...], looks: int, kept: int, astronaut: Any, monkeypatch: pytest.MonkeyPatch

@@ -298,12 +298,15 @@ class Anonymizer:
             work.person.change = best.x - work.encoded.x0
 
     def _averted(self, work: FaceAtWork, result: ByteArray) -> float:
-        """Degrees by which a face's gaze turned; none where that is not asked for, or cannot be told."""
+        """Degrees by which a face's gaze turned; none where that is not asked for, all where it shows no more."""
         if self._onlooker is None:
             return 0.0
         if work.gaze is None:
             work.gaze = self._onlooker.gaze(work.canvas.photo.image_rgb, work.face)
-        return float(np.nan_to_num(np.linalg.norm(self._onlooker.gaze(result, work.face) - work.gaze)))
+        if np.isnan(work.gaze).any():
+            return 0.0
+        turned = np.linalg.norm(self._onlooker.gaze(result, work.face) - work.gaze)
+        return float(np.nan_to_num(turned, nan=np.inf))
 
     @contextmanager
     def _failing_closed(self, work: FaceAtWork) -> Iterator[None]:
