@@ -274,7 +274,7 @@ class Anonymizer:
             elif work.best is None:
                 self._climb(work, check, last=last)
             if work.best is not None and work.spare <= 0:
-                self._take(work, work.best)
+                self._take(work, work.best, last=last)
 
     def _climb(self, work: FaceAtWork, check: Check, *, last: bool) -> None:
         if last:
@@ -283,14 +283,14 @@ class Anonymizer:
         else:
             work.rung += 1
 
-    def _take(self, work: FaceAtWork, best: Candidate) -> None:
+    def _take(self, work: FaceAtWork, best: Candidate, *, last: bool) -> None:
         """Make a candidate the result; it is checked again where other faces have changed since."""
         result, check = work.canvas.with_pasted(best.rendering), best.check
         if best.settled != work.canvas.settled:
             check = self.verifier.check(result, work.source)
         if check.matches:
             work.best = None
-            self._obscure(work, "A recogniser matched the result once its neighbours had changed.")
+            self._climb(work, check, last=last)
             return
         work.canvas.image = result
         work.settle(_result(work, "anonymized", "Replaced; no recogniser matches it.", check), best.rendering)

@@ -27,7 +27,7 @@ from reverse_personalization.inversion import STABLE_DIFFUSION, Array, Row
 from reverse_personalization.noise import KeyedNoise
 
 # Standard deviations beyond which a code is no face's, and root mean square of the codes that change.
-CODE_LIMIT, NORM_LIMIT = 3.0, 1.3
+CODE_LIMIT, NORM_LIMIT = 3.0, 1.6
 BATCH = 64
 
 
