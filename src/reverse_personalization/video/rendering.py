@@ -193,6 +193,8 @@ class VideoAnonymizer:
         tries = 0
         for tries, wanted in enumerate(self._changes(samples, met, person), 1):
             change, drift = self._settled(samples, wanted)
+            if met is not None and wanted is met.change:  # to the letter, so that the clips show one stranger
+                change = wanted
             failed = sum(not self._verifies(sample, change, drift) for sample in samples)
             if failed <= MAY_FAIL * len(samples):
                 if met is not None:
@@ -209,7 +211,7 @@ class VideoAnonymizer:
     def _changes(self, samples: Sequence[Sample], met: Person | None, person: int) -> Iterator[FloatArray]:
         """What made a stranger of the person earlier in the run, if anything, and what may make one now."""
         if met is not None and met.change is not None:
-            yield np.asarray(met.change, np.float32)
+            yield met.change
         mean, embedding = self._mean(samples)
         for x in self._anonymizer.regenerations(mean, embedding, ("person", met.number if met else person)):
             yield np.asarray(x - mean.x0, np.float32)
