@@ -25,6 +25,7 @@ from reverse_personalization.engines.compact.codec import (
 from reverse_personalization.engines.compact.engine import CompactEngine
 from reverse_personalization.engines.compact.frame import SIZE
 from reverse_personalization.faces.compositing import paste
+from reverse_personalization.faces.mesh import FaceMesher
 
 
 @pytest.fixture(scope="module")
@@ -159,3 +160,15 @@ def test_tone_is_divided_out() -> None:
     chroma = moved[..., [2, 0]] - planes[..., None] - tone.chroma
     change = np.stack([(planes - (texture @ luma).mean()) / tone.contrast, *np.moveaxis(chroma / tone.luma, 2, 0)], 2)
     np.testing.assert_allclose(denormalise(change - plain, tone), moved - texture, atol=1e-4)
+
+
+def test_what_lies_on_a_face_lies_there_in_the_next_frame(portrait: Any, codec: FaceCodec) -> None:
+    image = portrait.image_rgb.copy()
+    mesh = FaceMesher().mesh(image, portrait.face)
+    x, y = mesh.points[205].astype(int)  # a cheek
+    image[y - 12 : y + 12, x - 12 : x + 12] = (0, 255, 0)
+    first = codec.encode(image, mesh)
+    again = codec.encode(image, mesh, last=first)
+    assert (first.explained < 0.5).sum() > 20
+    assert (((again.explained < 0.5) & (first.explained < 0.5)).sum()) > 0.8 * (first.explained < 0.5).sum()
+    np.testing.assert_allclose(again.codes, first.codes, atol=0.35)

@@ -271,7 +271,8 @@ class VideoAnonymizer:
     def _replaced(self, image: ByteArray, original: ByteArray, face: Face, work: TrackAtWork) -> ByteArray | None:
         """The frame with the stranger in it, or None where it does not verify."""
         engine, verifier = self._engine, self._anonymizer.verifier
-        encoded = engine.encode(original, face, smooth=partial(work.steadier.steadied, original))
+        encoded = engine.encode(original, face, smooth=partial(work.steadier.steadied, original), last=work.last)
+        work.last = encoded
         change = work.stranger.change
         rendering = engine.decode(image, encoded, encoded.x0 + change, drift=work.stranger.drift)
         result = paste(image, rendering)
@@ -288,12 +289,13 @@ class TrackAtWork:
         """Begin."""
         self.entry, self.stranger, self.visible = entry, stranger, shown
         self.frames_done, self.steadier = 0, Steadier()
+        self.last: Encoded | None = None
         self._held = 0
         self._counts: Counter[str] = Counter()
 
     def hold(self) -> None:
-        """Keep the face obscured for a while."""
-        self._held = HOLD
+        """Keep the face obscured for a while; what lies on it is found anew after that."""
+        self._held, self.last = HOLD, None
 
     def holds(self) -> bool:
         """Whether it is being kept obscured."""

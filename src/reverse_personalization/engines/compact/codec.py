@@ -70,7 +70,8 @@ class Encoding:
         codes: float32 d, standardised.
         placement: float32 3 x 4, the similarity from picture to canonical coordinates.
         tone: what was divided out of the texture.
-        coverage: float32 SIZE x SIZE, 0 to 1: where the face is seen, and is what the codes say.
+        explained: float32 SIZE x SIZE, 0 to 1: where the face is what the codes say.
+        coverage: float32 SIZE x SIZE, 0 to 1: where it is seen as well.
         texture: float32 SIZE x SIZE x 3 RGB, 0 to 1, as the picture shows it.
         detail: float32 SIZE x SIZE x 3 RGB, what of it the codes do not hold.
         light: float32 SIZE x SIZE x 3 RGB, what of that is the scene's.
@@ -79,6 +80,7 @@ class Encoding:
     codes: FloatArray
     placement: FloatArray
     tone: Tone
+    explained: FloatArray
     coverage: FloatArray
     texture: FloatArray
     detail: FloatArray
@@ -142,28 +144,35 @@ class FaceCodec:
         """float32 d, 1 for the codes that hold pose, expression and light, which are nobody's; else 0."""
         return self._tensors["kept"]
 
-    def encode(self, image_rgb: ByteArray, mesh: Mesh) -> Encoding:
-        """Take a meshed face of a uint8 H x W x 3 picture apart."""
+    def encode(self, image_rgb: ByteArray, mesh: Mesh, *, last: Encoding | None = None) -> Encoding:
+        """Take a meshed face of a uint8 H x W x 3 picture apart.
+
+        What lay on the face in the `last` frame of a video is taken to lie there still: that saves most of the time,
+        and nothing jumps.
+        """
         placement, shape = place(mesh, self.mean_shape)
         visible = self.frame.visibility(mesh, image_rgb.shape[:2])
         sampled = self.frame.sample(image_rgb, mesh.points)
         texture, tone = normalise(sampled, visible * self.frame.modelled)
         residual = pack(texture, self.frame) - self._tensors["mean_texture"]
         seen = pack_mask(visible, self.frame)
-        components = self._fit(residual, seen)
-        for _ in range(ROUNDS):
+        explained = np.ones_like(visible) if last is None else last.explained
+        components = self._fit(residual, seen * pack_mask(explained, self.frame))
+        for _ in range(ROUNDS if last is None else 0):
             explained = self._explained(residual - components @ self._tensors["texture_basis"], visible)
             if (explained == 1).all():
                 break
             components = self._fit(residual, seen * pack_mask(explained, self.frame))
-        left = unpack(residual - components @ self._tensors["texture_basis"], self.frame)
+        left = residual - components @ self._tensors["texture_basis"]
+        if last is not None:
+            explained = self._explained(left, visible)
         offset = (shape - self.mean_shape).ravel()
         of_shape = self._tensors["shape_basis"] @ offset / self._shape_variance
         codes = self._tensors["rotation"] @ np.concatenate([components, of_shape])
-        detail = denormalise(left, tone)
+        detail = denormalise(unpack(left, self.frame), tone)
         coverage = visible * explained
         light = smooth(detail, coverage * self.frame.modelled, LIGHT_SCALE)
-        return Encoding(codes.astype(np.float32), placement, tone, coverage, sampled, detail, light)
+        return Encoding(codes.astype(np.float32), placement, tone, explained, coverage, sampled, detail, light)
 
     def decode(self, encoding: Encoding, codes: FloatArray) -> Decoding:
         """What a face becomes when its codes, `encoding.codes`, become others (float32 d)."""
@@ -192,9 +201,8 @@ class FaceCodec:
         missing = 1 - seen
         hidden = np.flatnonzero(missing > HARDLY)
         if len(hidden) > MOSTLY * len(seen):  # the rest of a difference of large sums would be no product any more
-            return np.asarray(SPARSE * (self._sparse_basis * seen) @ self._sparse_basis.T, np.float32)
-        columns = self._sparse_basis[:, hidden]
-        return np.asarray(self._gram - SPARSE * (columns * missing[hidden]) @ columns.T, np.float32)
+            return SPARSE * _gram(self._sparse_basis * np.sqrt(seen))
+        return self._gram - SPARSE * _gram(self._sparse_basis[:, hidden] * np.sqrt(missing[hidden]))
 
     def _explained(self, residual: FloatArray, visible: FloatArray) -> FloatArray:
         """Where the codes explain the texture, float32 SIZE x SIZE, 0 or 1 with soft borders."""
@@ -203,6 +211,11 @@ class FaceCodec:
         spread = float(np.sqrt((error[self.frame.modelled] ** 2).mean())) + 1e-6
         outlier = cv2.dilate((error > OUTLIER * max(spread, 0.15)).astype(np.float32), np.ones((5, 5)))
         return np.asarray(1 - cv2.GaussianBlur(outlier, (0, 0), 1.5), np.float32)
+
+
+def _gram(rows: FloatArray) -> FloatArray:
+    """Products of rows (t x p) with each other, t x t: written so that only half of them are computed."""
+    return np.asarray(rows @ rows.T, np.float32)
 
 
 def place(mesh: Mesh, mean_shape: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -65,7 +65,12 @@ class CompactEngine:
         self.guide: Recogniser = guide or SFace()
 
     def encode(
-        self, image_rgb: ByteArray, face: Face, *, smooth: Callable[[FloatArray], FloatArray] | None = None
+        self,
+        image_rgb: ByteArray,
+        face: Face,
+        *,
+        smooth: Callable[[FloatArray], FloatArray] | None = None,
+        last: Encoded | None = None,
     ) -> Encoded:
         """Mesh a face and take it apart; `x0` is float32 d.
 
@@ -73,6 +78,7 @@ class CompactEngine:
             image_rgb: uint8 H x W x 3.
             face: where it is.
             smooth: eases the mesh's vertices (float32 468 x 3), as from frame to frame of a video.
+            last: the face in the frame before.
 
         Raises:
             EngineError: no mesh can be laid on the face.
@@ -80,7 +86,7 @@ class CompactEngine:
         mesh = self._mesher.fitted(image_rgb, face)
         if smooth is not None:
             mesh = Mesh(smooth(mesh.vertices), mesh.score)
-        encoding = self._codec.encode(image_rgb, mesh)
+        encoding = self._codec.encode(image_rgb, mesh, last=None if last is None else last.context.encoding)
         return Encoded(encoding.codes, self._codec.kept, MeshedFace(mesh, encoding))
 
     @property
