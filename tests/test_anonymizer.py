@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import fake_engines
+from reverse_personalization import weights
 from reverse_personalization.anonymizer import Anonymizer
 from reverse_personalization.errors import UsageError
 from reverse_personalization.faces.detection import YuNetDetector
@@ -227,6 +228,7 @@ def test_models_are_listed_with_licence_and_hash(anonymizer: Anonymizer) -> None
     names = [card.name for card in anonymizer.models]
     assert len(set(names)) == len(names) >= 6
     assert all(len(card.sha256) == 64 and card.licence and card.file for card in anonymizer.models)
+    assert set(names) == set(weights.needed_by("compact"))
 
 
 def test_single_faces_are_kept_or_obscured_on_request(astronaut: Any, anonymizer: Anonymizer) -> None:

@@ -73,6 +73,7 @@ def load_people(settings: Settings, detector: Detector, recognisers: Sequence[Re
 def model_cards(engine: Engine[Any], settings: Settings) -> tuple[ModelCard, ...]:
     """The models that a run uses."""
     always = ("yunet", "sface", "dlib-resnet", "dlib-landmarks5")
-    entries = (weights.entry(name) for name in dict.fromkeys((*always, *engine.weights)))
+    looks = ("face-mesh", "iris") if settings.gaze_tries else ()
+    entries = (weights.entry(name) for name in dict.fromkeys((*always, *engine.weights, *looks)))
     built_in = (ModelCard(e.name, Path(e.path).name, e.sha256, e.licence) for e in entries)
     return (*built_in, *(ModelCard(p.name, p.package, p.sha256, p.licence) for p in _plugins(settings)))

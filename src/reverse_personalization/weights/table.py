@@ -92,6 +92,7 @@ TABLE: Final[tuple[Model, ...]] = (
         sha256="d1744d2a09c25f501d39eba4faff47e53ecca8852c5ce19bce8eeac39357521f",
         size=2640568,
         licence="Apache-2.0",
+        used_by=("compact",),
     ),
     WeightFile(
         name="compact",
