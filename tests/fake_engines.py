@@ -38,9 +38,15 @@ class PassingEngine:
         return self._engine.inversion_batch(faces, steps)
 
     def conditions(
-        self, encoded: Any, embeddings: Sequence[FloatArray], noise: KeyedNoise, labels: Sequence[Labels]
+        self,
+        encoded: Any,
+        embeddings: Sequence[FloatArray],
+        noise: KeyedNoise,
+        labels: Sequence[Labels],
+        *,
+        attributes_kept: float = 1.0,
     ) -> Any:
-        return self._engine.conditions(encoded, embeddings, noise, labels)
+        return self._engine.conditions(encoded, embeddings, noise, labels, attributes_kept=attributes_kept)
 
     def stack(self, arrays: Sequence[Array]) -> Array:
         return self._engine.stack(arrays)

@@ -220,7 +220,7 @@ class Anonymizer:
     ) -> inversion.Array:
         """The method: invert under the null identity, regenerate away from the faces' own."""
         engine = self.engine
-        known = engine.conditions(encoded, embeddings, self.noise, labels)
+        known = engine.conditions(encoded, embeddings, self.noise, labels, attributes_kept=strength.attributes_kept)
         fields = self._fields(known, strength)
         keeps = [one.keep for one in encoded]
         is_nullface = self.settings.method == "nullface"

@@ -7,8 +7,12 @@ from dataclasses import dataclass, replace
 
 from reverse_personalization.settings import Settings
 
-# Factors from one try to the next, on the guidance and on the share of time left out.
-HARDER, EARLIER = 1.3, 0.9
+# Factors from one try to the next, on the guidance and on the share of time left out, and the most on the guidance:
+# beyond it, codes are cut down to what faces have, and every stranger looks the same.
+HARDER, EARLIER, HARDEST = 1.3, 0.9, 4.8
+# After so many tries, the share of a face's attributes that its stranger has falls by so much a try, down to the least:
+# where all children, or all people of one origin, are alike to a recogniser, only somebody else is nobody.
+HELD, FORGOTTEN, LEAST_KEPT = 3, 0.25, -1.0
 
 
 @dataclass(frozen=True)
@@ -21,15 +25,7 @@ class Strength:
     surrogate: float
     steps: int
     skip: float
-
-    def harder(self) -> Strength:
-        """The next try's."""
-        return replace(
-            self,
-            guidance=self.guidance * HARDER,
-            identity=None if self.identity is None else self.identity * HARDER,
-            skip=self.skip * EARLIER,
-        )
+    attributes_kept: float = 1.0
 
 
 def escalation(settings: Settings) -> Iterator[Strength]:
@@ -44,6 +40,12 @@ def escalation(settings: Settings) -> Iterator[Strength]:
         settings.steps,
         settings.skip,
     )
-    for _ in range(settings.max_tries):
-        yield strength
-        strength = strength.harder()
+    for tried in range(settings.max_tries):
+        harder = min(HARDER**tried, HARDEST)
+        yield replace(
+            strength,
+            guidance=strength.guidance * harder,
+            identity=None if strength.identity is None else strength.identity * harder,
+            skip=strength.skip * EARLIER**tried,
+            attributes_kept=max(1 - FORGOTTEN * max(tried - HELD, 0), LEAST_KEPT),
+        )

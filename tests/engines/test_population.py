@@ -50,6 +50,18 @@ def test_a_stranger_keeps_what_is_kept_and_has_the_attributes_that_are_wanted(
     assert (np.abs(wanted - own) >= np.abs(asked - own) - 1e-5).all()
 
 
+@pytest.mark.parametrize("kept", [1.0, 0.4, 0.0, -1.0])
+def test_attributes_fade_but_for_those_that_were_asked_for(population: Population, kept: float) -> None:
+    codes = np.random.default_rng(1).standard_normal(D, np.float32)
+    wish = Wish(woman=1.0)
+    stranger = population.stranger(codes, unit(1), wish, np.random.default_rng(2), kept=kept)
+    tensors = population._tensors
+    wanted = emphasised(wish, population.attributes(codes, unit(1))) - tensors["attribute_mean"]
+    shares = tensors["attributes"] @ stranger / wanted
+    asked = np.array([name == "woman" for name in NAMES])
+    np.testing.assert_allclose(shares, np.where(asked, 1.0, kept), atol=0.02)
+
+
 def test_of_several_strangers_the_least_alike_is_drawn(population: Population) -> None:
     codes, own = np.random.default_rng(1).standard_normal(D, np.float32), unit(1)
     predicted = [

@@ -89,8 +89,19 @@ class Engine(Protocol[C]):
         embeddings: Sequence[FloatArray],
         noise: KeyedNoise,
         labels: Sequence[Labels],
+        *,
+        attributes_kept: float = 1.0,
     ) -> Conditions[C]:
-        """Conditions for faces that the guide embedded; strangers are drawn from `noise`, by label."""
+        """Conditions for faces that the guide embedded.
+
+        Args:
+            encoded: the faces.
+            embeddings: by the guide.
+            noise: strangers are drawn from it.
+            labels: by which they are drawn.
+            attributes_kept: share of a face's apparent age, gender and the like that its stranger has, for which
+                nobody asked; 0 is the average person.
+        """
         ...
 
     def stack(self, arrays: Sequence[Array]) -> Array:

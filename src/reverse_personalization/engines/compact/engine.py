@@ -104,11 +104,15 @@ class CompactEngine:
         embeddings: Sequence[FloatArray],
         noise: KeyedNoise,
         labels: Sequence[Labels],
+        *,
+        attributes_kept: float = 1.0,
     ) -> Conditions[Expectation]:
         """Null, own, opposite and strangers' identities; each stranger is drawn under its face's labels."""
         own = np.stack([unit(one) for one in embeddings])
         strangers = [
-            self._population.stranger(cast(FloatArray, face.x0), one, self._wish, noise.generator(*label, "stranger"))
+            self._population.stranger(
+                cast(FloatArray, face.x0), one, self._wish, noise.generator(*label, "stranger"), kept=attributes_kept
+            )
             for face, one, label in zip(encoded, own, labels, strict=True)
         ]
         codes, expected = self.stack([face.x0 for face in encoded]), self._population.expected

@@ -58,7 +58,13 @@ class Population:
         return cast(FloatArray, told)
 
     def stranger(
-        self, codes: FloatArray, embedding: FloatArray, wish: Wish, generator: np.random.Generator
+        self,
+        codes: FloatArray,
+        embedding: FloatArray,
+        wish: Wish,
+        generator: np.random.Generator,
+        *,
+        kept: float = 1.0,
     ) -> FloatArray:
         """Codes of somebody who does not exist, in a face's place.
 
@@ -68,13 +74,15 @@ class Population:
             embedding: float32 128, the face's, a unit vector.
             wish: attributes that the stranger should have.
             generator: draws the stranger.
+            kept: share of the face's attributes that the stranger has, where nothing is wished; 0 is the average.
 
         Returns:
             float32 d: of several strangers the one that can be expected to resemble the face least.
         """
         drawn = TEMPERATURE * generator.standard_normal((CANDIDATES, len(codes)), np.float32)
         drawn = np.where(self._kept == 1, codes, drawn)
-        wanted = emphasised(wish, self.attributes(codes, embedding)) - self._tensors["attribute_mean"]
+        wanted = emphasised(wish, own := self.attributes(codes, embedding)) - self._tensors["attribute_mean"]
+        wanted = np.where(wish.applied(own) == Wish().applied(own), kept * wanted, wanted)
         drawn += (wanted - drawn @ self._attributes.T) @ self._steer
         expected = embedding + (drawn - codes) @ self._tensors["embedding"]
         cosines = expected @ embedding / np.linalg.norm(expected, axis=1)

@@ -127,8 +127,10 @@ class SdxlEngine:
         embeddings: Sequence[FloatArray],
         noise: KeyedNoise,
         labels: Sequence[Labels],
+        *,
+        attributes_kept: float = 1.0,
     ) -> Conditions[Condition]:
-        """What the network is told of faces that ArcFace embedded; a stranger is a random direction."""
+        """What the network is told of faces that ArcFace embedded; a stranger is a random direction, of any age."""
         drawn = [noise.generator(*label, "stranger").standard_normal(EMBEDDING, np.float32) for label in labels]
         return self.told(_units(embeddings), surrogates=_units(drawn))
 
