@@ -54,4 +54,4 @@ def test_frames_are_forgotten(astronaut: Any, tmp_path: Path, alive: Alive) -> N
     analysis.tracks[0].action = "obscure"
     anonymize_video(clip, tmp_path / "out.mp4", Settings(seed=0), analysis=analysis)
     assert alive.every == found + FRAMES
-    assert alive.most <= 4
+    assert alive.most <= 10

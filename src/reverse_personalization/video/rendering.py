@@ -34,6 +34,7 @@ from reverse_personalization.video.options import VideoOptions
 from reverse_personalization.video.parts import PartsWriter
 from reverse_personalization.video.reading import Frame, VideoReader
 from reverse_personalization.video.steadying import Steadier
+from reverse_personalization.video.threads import one_blas_thread
 from reverse_personalization.video.writing import VideoWriter
 
 logger = logging.getLogger(__name__)
@@ -108,6 +109,7 @@ class VideoAnonymizer:
         """The models in use."""
         return self._anonymizer.models
 
+    @one_blas_thread()
     def render(
         self,
         path: Path,
