@@ -9,16 +9,17 @@ from __future__ import annotations
 import ctypes
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from queue import SimpleQueue
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, ParamSpec, TypeVar, cast
 
 import numpy as np
 
 Item = TypeVar("Item")
 Tool = TypeVar("Tool")
 Result = TypeVar("Result")
+P = ParamSpec("P")
 _END: Final = object()
 # OpenBLAS as NumPy's wheels name it, and as others do.
 _BLAS_NAMES: Final = ("scipy_openblas_{}64_", "scipy_openblas_{}", "openblas_{}64_", "openblas_{}")
@@ -90,6 +91,19 @@ class Behind:
     def abandon(self) -> None:
         """Drop what waits, and wait for what is being done."""
         self._pool.shutdown(cancel_futures=True)
+
+
+class AtOnce(Executor):
+    """Does what is submitted in the thread that submits it."""
+
+    def submit(self, fn: Callable[P, Result], /, *args: P.args, **kwargs: P.kwargs) -> Future[Result]:
+        """What becomes of it, which is known already."""
+        future: Future[Result] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
 
 
 @contextmanager
