@@ -66,7 +66,6 @@ class VideoReader:
         """
         self.path, self.start, self.end = path, start, end
         self._ahead: Generator[Any] | None = None
-        keep_pictures_apart()
         try:
             self.container: Any = av.open(str(path), options=dict(CONTAINED))
         except (FFmpegError, OSError, ValueError):
@@ -83,6 +82,7 @@ class VideoReader:
                 f"{path}: is high dynamic range, which is not supported; convert it to SDR first."
             )
         self.stream.thread_type = "AUTO"
+        keep_pictures_apart(self.stream.width * self.stream.height)
         self.deep = _bits(self.stream) > 8
 
     @property
