@@ -87,8 +87,9 @@ class YuNetDetector:
         size = max(1, round(width * scale)), max(1, round(height * scale))
         interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
         searched = np.rot90(cv2.resize(image_rgb, size, interpolation=interpolation), turns)
-        missing = [(0, max(0, LEAST_INPUT - side)) for side in searched.shape[:2]]
-        bgr = np.pad(searched[:, :, ::-1], [*missing, (0, 0)])
+        below, beside = (max(0, LEAST_INPUT - side) for side in searched.shape[:2])
+        bgr = cv2.cvtColor(np.ascontiguousarray(searched), cv2.COLOR_RGB2BGR)
+        bgr = cv2.copyMakeBorder(bgr, 0, below, 0, beside, cv2.BORDER_CONSTANT)
         self._net.setInputSize((bgr.shape[1], bgr.shape[0]))
         _, rows = self._net.detect(bgr)
         stretch = np.array([width / size[0], height / size[1]], np.float32)

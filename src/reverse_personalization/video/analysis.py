@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence, Set
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from pathlib import Path
 from typing import Literal
 
@@ -18,11 +19,14 @@ from reverse_personalization.identity.sface import SFace
 from reverse_personalization.record import file_sha256
 from reverse_personalization.video.gaps import complete
 from reverse_personalization.video.reading import Frame, VideoReader
+from reverse_personalization.video.threads import spread
 from reverse_personalization.video.tracking import CONTINUE, How, Track, Tracker
 
 Progress = Callable[[str, int, int], None]
 # Long side at which frames are searched; on every so manieth frame small faces are searched for as well.
 SCALE, FINE_SCALE, FINE_EVERY = 960, 1920, 10
+# Threads that search frames, at most.
+SEARCHERS = 4
 # Every so manieth face of a track is embedded, until there are enough.
 EMBED_EVERY, ENOUGH = 5, 12
 # Cosine of SFace above which two tracks are one person; the recogniser's authors' threshold.
@@ -108,14 +112,11 @@ def analyze(path: Path, *, start: float = 0.0, end: float | None = None, progres
     Raises:
         UnreadableVideoError: it cannot be read.
     """
-    detectors = [YuNetDetector(threshold=CONTINUE, turned=False, scales=(s,)) for s in (SCALE, FINE_SCALE)]
     recogniser, told = SFace(), progress or (lambda what, done, total: None)
     embedded: dict[int, list[FloatArray]] = {}
     with VideoReader(path, start=start, end=end) as reader:
         tracker, count = Tracker(reader.rate), 0
-        for frame in reader.frames():
-            fine = frame.index % FINE_EVERY == 0 and max(frame.image_rgb.shape) > SCALE
-            faces = detectors[1 if fine else 0].detect(frame.image_rgb)
+        for frame, faces in _searched(reader.frames()):
             for track, face in tracker.advance(frame.index, frame.image_rgb, faces):
                 known = embedded.setdefault(id(track), [])
                 if len(track.faces) % EMBED_EVERY == 1 and len(known) < ENOUGH and face.score >= SCORE_OF_DOUBT:
@@ -138,6 +139,20 @@ def analyze(path: Path, *, start: float = 0.0, end: float | None = None, progres
         tracks=[_entry(i, person, track) for i, (track, person) in enumerate(zip(tracks, people, strict=True))],
         doubtful=_spans({f for track in tracks for f, face in track.faces.items() if face.score < SCORE_OF_DOUBT}),
     )
+
+
+def _searched(frames: Iterable[Frame]) -> Iterator[tuple[Frame, list[Face]]]:
+    """Every frame with its faces; several are searched at a time, each by a detector of its own."""
+
+    def search(detectors: Sequence[YuNetDetector], frame: Frame) -> tuple[Frame, list[Face]]:
+        fine = frame.index % FINE_EVERY == 0 and max(frame.image_rgb.shape) > SCALE
+        return frame, detectors[1 if fine else 0].detect(frame.image_rgb)
+
+    searchers = [
+        [YuNetDetector(threshold=CONTINUE, turned=False, scales=(s,)) for s in (SCALE, FINE_SCALE)]
+        for _ in range(min(SEARCHERS, os.cpu_count() or 1))
+    ]
+    return spread(searchers, search, frames)
 
 
 def _told(frames: Iterator[Frame], told: Progress, count: int) -> Iterator[Frame]:

@@ -20,8 +20,9 @@ from reverse_personalization.faces.face import ByteArray, Face
 from reverse_personalization.obscuring import obscure
 from reverse_personalization.settings import Settings
 from reverse_personalization.video.analysis import SCALE, TrackEntry
+from reverse_personalization.video.atwork import TrackAtWork
 from reverse_personalization.video.meeting import LEAST_SCORE, Sample, sample_of
-from reverse_personalization.video.rendering import TrackAtWork, VideoAnonymizer
+from reverse_personalization.video.rendering import VideoAnonymizer
 from reverse_personalization.video.tracking import CONTINUE, Track, Tracker
 
 logger = logging.getLogger(__name__)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from reverse_personalization.errors import InputError
 from reverse_personalization.faces.face import ByteArray
 from reverse_personalization.video.memory import keep_pictures_apart
+from reverse_personalization.video.threads import ahead
 
 # Transfer functions of high dynamic range, whose light would be lost: PQ and HLG.
 HDR: Final = (16, 18)
@@ -24,6 +25,8 @@ HDR: Final = (16, 18)
 CONTAINED: Final = {"format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi", "protocol_whitelist": "file"}
 # Seconds by which times are rounded in files.
 SLACK: Final = 1e-4
+# Pictures that are decoded before they are asked for.
+AHEAD: Final = 2
 
 
 class UnreadableVideoError(InputError):
@@ -62,7 +65,7 @@ class VideoReader:
             UnreadableVideoError: it cannot be opened, or holds no pictures, or high dynamic range.
         """
         self.path, self.start, self.end = path, start, end
-        keep_pictures_apart()
+        self._ahead: Generator[Any] | None = None
         try:
             self.container: Any = av.open(str(path), options=dict(CONTAINED))
         except (FFmpegError, OSError, ValueError):
@@ -79,6 +82,7 @@ class VideoReader:
                 f"{path}: is high dynamic range, which is not supported; convert it to SDR first."
             )
         self.stream.thread_type = "AUTO"
+        keep_pictures_apart(self.stream.width * self.stream.height)
         self.deep = _bits(self.stream) > 8
 
     @property
@@ -105,11 +109,15 @@ class VideoReader:
             yield cast(Frame, item)
 
     def items(self, *, sound: bool = True) -> Iterator[Frame | Any]:
-        """Frames, and packets of the other streams as they come, for a writer to copy.
+        """Frames, and packets of the other streams as they come, for a writer to copy; decoded in another thread.
 
         Raises:
             UnreadableVideoError: no frame can be read, or their size changes.
         """
+        self._ahead = ahead(self._items(sound=sound), AHEAD)
+        return self._ahead
+
+    def _items(self, *, sound: bool) -> Iterator[Frame | Any]:
         index, shape = 0, None
         try:
             for item in self._decoded(sound=sound):
@@ -193,7 +201,9 @@ class VideoReader:
         return True
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file, when nothing decodes any more."""
+        if self._ahead is not None:
+            self._ahead.close()
         self.container.close()
 
     def __enter__(self) -> Self:

@@ -30,7 +30,7 @@ from reverse_personalization.video.options import VideoOptions
 if TYPE_CHECKING:
     from reverse_personalization.loading import ModelCard
     from reverse_personalization.video.analysis import Analysis
-    from reverse_personalization.video.rendering import Coverage
+    from reverse_personalization.video.atwork import Coverage
 
 
 class TrackRecord(BaseModel):

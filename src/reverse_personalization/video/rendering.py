@@ -7,10 +7,10 @@ expression and pose are the frame's, the stranger is the same, and nothing flick
 from __future__ import annotations
 
 import logging
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -22,18 +22,18 @@ from reverse_personalization.engines.compact.engine import CompactEngine
 from reverse_personalization.errors import EngineError, UsageError
 from reverse_personalization.faces.compositing import paste
 from reverse_personalization.faces.face import ByteArray, Face, FloatArray
-from reverse_personalization.identity.people import Likeness
 from reverse_personalization.identity.registry import Person
 from reverse_personalization.loading import ModelCard
 from reverse_personalization.obscuring import obscure
 from reverse_personalization.settings import Settings
 from reverse_personalization.video.analysis import Analysis, TrackEntry, face_of
+from reverse_personalization.video.atwork import Coverage, Stranger, TrackAtWork, with_following
 from reverse_personalization.video.journal import Journal, TrackState
 from reverse_personalization.video.meeting import Sample, Visible, mean_embeddings, meet, some, visible
 from reverse_personalization.video.options import VideoOptions
 from reverse_personalization.video.parts import PartsWriter
 from reverse_personalization.video.reading import Frame, VideoReader
-from reverse_personalization.video.steadying import Steadier
+from reverse_personalization.video.threads import one_blas_thread
 from reverse_personalization.video.writing import VideoWriter
 
 logger = logging.getLogger(__name__)
@@ -42,49 +42,8 @@ Progress = Callable[[str, int, int], None]
 DEFAULTS = VideoOptions()
 # Share of the frames of a person on which the stranger is found that need not verify.
 MAY_FAIL = 0.25
-# Frames for which a face stays obscured after it could not be verified, so that it does not blink.
-HOLD = 6
 # Every so manieth frame all recognisers are asked, the others only the quickest.
 THOROUGH_EVERY = 10
-
-
-@dataclass(frozen=True, eq=False)
-class Stranger:
-    """What becomes of a person.
-
-    Attributes:
-        change: float32 d, of codes; None: the person is obscured.
-        known: who it was, by recogniser: the mean embedding of the frames that were looked at.
-        tries: how often a change was tried.
-        reason: why it is obscured, in a sentence.
-        drift: by how much that change draws the mesh along, see `CompactEngine.settle`.
-    """
-
-    change: FloatArray | None
-    known: dict[str, FloatArray]
-    tries: int
-    reason: str = ""
-    drift: FloatArray | None = None
-
-
-@dataclass(frozen=True)
-class Coverage:
-    """What was done in how many frames of a track.
-
-    Attributes:
-        track, person: their numbers.
-        frames: by what was done: "anonymized", "obscured", "kept".
-        seen: by how the face was found: "detected", "interpolated", "extended".
-        reason: why the person is obscured as a whole or stays visible, if so.
-        likenesses: to the people of a folder, where they decided that the face stays visible.
-    """
-
-    track: int
-    person: int
-    frames: dict[str, int]
-    seen: dict[str, int]
-    reason: str
-    likenesses: tuple[Likeness, ...] = ()
 
 
 class VideoAnonymizer:
@@ -108,6 +67,7 @@ class VideoAnonymizer:
         """The models in use."""
         return self._anonymizer.models
 
+    @one_blas_thread()
     def render(
         self,
         path: Path,
@@ -125,27 +85,36 @@ class VideoAnonymizer:
             OutputError: the output cannot be written; nothing is left of it.
         """
         told = progress or (lambda what, done, total: None)
-        work = self._work(path, analysis, told)
         faces = _by_frame(analysis.tracks)
-        for number, state in (journal.states if journal else {}).items():
-            work[number].restore(state)
-        done = journal.frames_done if journal else 0
-        with (
-            VideoReader(path, start=analysis.start, end=analysis.end) as reader,
-            self._writer(output, reader, options, journal, work) as writer,
-        ):
-            for item in reader.items(sound=options.sound):
-                if not isinstance(item, Frame):
-                    writer.copy(item)
-                    continue
-                if item.index < done:
-                    continue
-                image = item.image_rgb
-                for track, face in faces.get(item.index, ()):
-                    image = self.done(image, item.image_rgb, face, work[track])
-                writer.write(item, image)
-                told("rendering", item.index + 1, analysis.frames)
+        with ThreadPoolExecutor(1) as executor:
+            work = self._work(path, analysis, told, executor)
+            for number, state in (journal.states if journal else {}).items():
+                work[number].restore(state)
+            done = journal.frames_done if journal else 0
+            with (
+                VideoReader(path, start=analysis.start, end=analysis.end) as reader,
+                self._writer(output, reader, options, journal, work) as writer,
+            ):
+                for item, following in with_following(reader.items(sound=options.sound)):
+                    if not isinstance(item, Frame):
+                        writer.copy(item)
+                        continue
+                    if item.index < done:
+                        continue
+                    writer.write(item, self._rendered(item, following, faces, work))
+                    told("rendering", item.index + 1, analysis.frames)
         return [one.coverage() for one in work.values()]
+
+    def _rendered(
+        self, frame: Frame, following: Frame | None, faces: dict[int, dict[int, Face]], work: dict[int, TrackAtWork]
+    ) -> ByteArray:
+        """A frame with all its faces done."""
+        image = frame.image_rgb
+        for track, face in faces.get(frame.index, {}).items():
+            next_face = faces.get(following.index, {}).get(track) if following else None
+            work[track].following = (following.image_rgb, next_face) if following and next_face else None
+            image = self.done(image, frame.image_rgb, face, work[track])
+        return image
 
     def _writer(
         self,
@@ -164,7 +133,9 @@ class VideoAnonymizer:
 
         return PartsWriter(output, reader, options, journal, states, mark=mark)
 
-    def _work(self, path: Path, analysis: Analysis, told: Progress) -> dict[int, TrackAtWork]:
+    def _work(
+        self, path: Path, analysis: Analysis, told: Progress, executor: Executor | None = None
+    ) -> dict[int, TrackAtWork]:
         """Every track, with who stays visible, and with a stranger for everybody else."""
         people = self._anonymizer.people
         if people is None:
@@ -182,7 +153,10 @@ class VideoAnonymizer:
             person: self.stranger(person, by_person.get(person, ()))
             for person in sorted({track.person for track in analysis.tracks})
         }
-        return {track.id: TrackAtWork(track, strangers[track.person], shown.get(track.id)) for track in analysis.tracks}
+        return {
+            track.id: TrackAtWork(track, strangers[track.person], shown.get(track.id), executor)
+            for track in analysis.tracks
+        }
 
     def stranger(self, person: int, samples: Sequence[Sample]) -> Stranger:
         """Escalate until the change verifies on nearly all samples."""
@@ -271,8 +245,7 @@ class VideoAnonymizer:
     def _replaced(self, image: ByteArray, original: ByteArray, face: Face, work: TrackAtWork) -> ByteArray | None:
         """The frame with the stranger in it, or None where it does not verify."""
         engine, verifier = self._engine, self._anonymizer.verifier
-        encoded = engine.encode(original, face, smooth=partial(work.steadier.steadied, original), last=work.last)
-        work.last = encoded
+        encoded = work.encoded(engine, original, face)
         change = work.stranger.change
         rendering = engine.decode(image, encoded, encoded.x0 + change, drift=work.stranger.drift)
         result = paste(image, rendering)
@@ -282,50 +255,10 @@ class VideoAnonymizer:
         return None if matches else result
 
 
-class TrackAtWork:
-    """A track while it is rendered."""
-
-    def __init__(self, entry: TrackEntry, stranger: Stranger, shown: Visible | None = None) -> None:
-        """Begin."""
-        self.entry, self.stranger, self.visible = entry, stranger, shown
-        self.frames_done, self.steadier = 0, Steadier()
-        self.last: Encoded | None = None
-        self._held = 0
-        self._counts: Counter[str] = Counter()
-
-    def hold(self) -> None:
-        """Keep the face obscured for a while; what lies on it is found anew after that."""
-        self._held, self.last = HOLD, None
-
-    def holds(self) -> bool:
-        """Whether it is being kept obscured."""
-        self._held = max(0, self._held - 1)
-        return self._held > 0
-
-    def count(self, image: ByteArray, what: str) -> ByteArray:
-        """Note what was done in a frame."""
-        self._counts[what] += 1
-        return image
-
-    def state(self) -> TrackState:
-        """Where the work stands."""
-        return TrackState(counts=dict(self._counts), frames_done=self.frames_done, held=self._held)
-
-    def restore(self, state: TrackState) -> None:
-        """Go on from where the work stood; landmarks are steadied anew."""
-        self._counts, self.frames_done, self._held = Counter(state.counts), state.frames_done, state.held
-
-    def coverage(self) -> Coverage:
-        """What was done."""
-        seen = Counter(str(face.how) for face in self.entry.faces)
-        why = self.visible or self.stranger
-        likenesses = self.visible.likenesses if self.visible else ()
-        return Coverage(self.entry.id, self.entry.person, dict(self._counts), dict(seen), why.reason, likenesses)
-
-
-def _by_frame(tracks: Sequence[TrackEntry]) -> dict[int, list[tuple[int, Face]]]:
-    frames: dict[int, list[tuple[int, Face]]] = defaultdict(list)
+def _by_frame(tracks: Sequence[TrackEntry]) -> dict[int, dict[int, Face]]:
+    """The faces of every frame, by track."""
+    frames: dict[int, dict[int, Face]] = defaultdict(dict)
     for track in tracks:
         for span in track.faces:
-            frames[span.frame].append((track.id, face_of(span)))
+            frames[span.frame][track.id] = face_of(span)
     return frames

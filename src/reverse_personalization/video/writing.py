@@ -23,9 +23,12 @@ from reverse_personalization.media.photo import widened
 from reverse_personalization.video.encoders import EIGHT_BITS, TEN_BITS, encoder, ordinary_priority
 from reverse_personalization.video.options import VideoOptions
 from reverse_personalization.video.reading import Frame, VideoReader, copied_streams
+from reverse_personalization.video.threads import Behind
 
 # Fine enough for any rate, so that variable frame rates keep their times.
 TIME_BASE = Fraction(1, 90_000)
+# Pictures and packets that wait for the encoder.
+BEHIND = 3
 DeepArray = NDArray[np.uint16]
 _REASONS = {
     errno.ENOSPC: "the disk is full",
@@ -35,7 +38,10 @@ _REASONS = {
 
 
 class VideoWriter:
-    """Encodes frames and copies sound; the file appears when everything is in it. A context manager."""
+    """Encodes frames and copies sound, in another thread; the file appears when everything is in it.
+
+    A context manager. What goes wrong with a picture or packet may be told only at one of the next, or at the end.
+    """
 
     def __init__(self, path: Path, source: VideoReader, options: VideoOptions, *, mark: bool = True) -> None:
         """Begin a video.
@@ -58,13 +64,21 @@ class VideoWriter:
         self._copied: dict[int, Any] = {}
         self._last = -1
         self._early: list[Any] = []
+        self._behind = Behind(BEHIND)
 
     def write(self, frame: Frame, image_rgb: ByteArray) -> None:
-        """Add a picture at the time of `frame`.
+        """Add a picture at the time of `frame`; it may not be changed any more.
 
         Raises:
             OutputError: it cannot be written.
         """
+        self._behind.do(lambda: self._encode(frame, image_rgb))
+
+    def copy(self, packet: Any) -> None:
+        """Copy a packet of sound or subtitles."""
+        self._behind.do(lambda: self._copy(packet))
+
+    def _encode(self, frame: Frame, image_rgb: ByteArray) -> None:
         if self._stream is None:
             self._begin(image_rgb)
         deep = frame.deep_rgb
@@ -78,8 +92,7 @@ class VideoWriter:
         picture.pts, picture.time_base = self._last, TIME_BASE
         self._mux(lambda: self._container.mux(self._stream.encode(picture)))
 
-    def copy(self, packet: Any) -> None:
-        """Copy a packet of sound or subtitles."""
+    def _copy(self, packet: Any) -> None:
         if self._stream is None:  # decoders are slow to give their first frame
             self._early.append(packet)
             return
@@ -90,6 +103,7 @@ class VideoWriter:
 
     def finish(self) -> None:
         """Complete the file and give it its name."""
+        self._behind.finish()
         if self._stream is not None:
             self._mux(lambda: self._container.mux(self._stream.encode(None)))
         self._mux(self._container.close)
@@ -98,6 +112,7 @@ class VideoWriter:
 
     def abandon(self) -> None:
         """Remove what was written."""
+        self._behind.abandon()
         with suppress(Exception):
             self._container.close()
         self._partial.unlink(missing_ok=True)
@@ -141,7 +156,7 @@ class VideoWriter:
             self._container.start_encoding()
         early, self._early = self._early, []
         for packet in early:
-            self.copy(packet)
+            self._copy(packet)
 
     def _mux(self, action: Callable[[], None]) -> None:
         with output_errors(self.path):

@@ -1,0 +1,130 @@
+"""Work beside the main thread: taken up ahead of it, spread over several threads, or left behind it.
+
+Results and their order are those of one thread, errors come out where results would, and only a few items wait.
+OpenCV, FFmpeg and NumPy let other threads run while they compute.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from queue import SimpleQueue
+from typing import Any, Final, ParamSpec, TypeVar, cast
+
+import numpy as np
+
+Item = TypeVar("Item")
+Tool = TypeVar("Tool")
+Result = TypeVar("Result")
+P = ParamSpec("P")
+_END: Final = object()
+# OpenBLAS as NumPy's wheels name it, and as others do.
+_BLAS_NAMES: Final = ("scipy_openblas_{}64_", "scipy_openblas_{}", "openblas_{}64_", "openblas_{}")
+
+
+def ahead(items: Iterable[Item], size: int) -> Generator[Item]:
+    """The same items, up to `size` of which another thread takes before they are asked for.
+
+    Closing it waits for that thread.
+    """
+    iterator = iter(items)
+    pool = ThreadPoolExecutor(1)
+    try:
+        waiting = deque(pool.submit(next, iterator, _END) for _ in range(size))
+        while (item := waiting.popleft().result()) is not _END:
+            waiting.append(pool.submit(next, iterator, _END))
+            yield cast(Item, item)
+            del item  # else it is kept while the next one is waited for
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def spread(tools: Sequence[Tool], work: Callable[[Tool, Item], Result], items: Iterable[Item]) -> Generator[Result]:
+    """What `work` makes of each item, in their order, with as many threads as tools: none is shared."""
+    free: SimpleQueue[Tool] = SimpleQueue()
+    for tool in tools:
+        free.put(tool)
+
+    def done(item: Item) -> Result:
+        tool = free.get()
+        try:
+            return work(tool, item)
+        finally:
+            free.put(tool)
+
+    pool = ThreadPoolExecutor(len(tools))
+    waiting: deque[Future[Result]] = deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(done, item))
+            if len(waiting) > len(tools):
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+class Behind:
+    """Does what it is told in a thread of its own, in order, at most `size` things late."""
+
+    def __init__(self, size: int) -> None:
+        """Begin with nothing to do."""
+        self._size, self._pool = size, ThreadPoolExecutor(1)
+        self._waiting: deque[Future[Any]] = deque()
+
+    def do(self, work: Callable[[], object]) -> None:
+        """Do something soon; what earlier things raised is raised here."""
+        while self._waiting and (len(self._waiting) >= self._size or self._waiting[0].done()):
+            self._waiting.popleft().result()
+        self._waiting.append(self._pool.submit(work))
+
+    def finish(self) -> None:
+        """Wait until everything is done; what it raised is raised here."""
+        while self._waiting:
+            self._waiting.popleft().result()
+        self._pool.shutdown()
+
+    def abandon(self) -> None:
+        """Drop what waits, and wait for what is being done."""
+        self._pool.shutdown(cancel_futures=True)
+
+
+class AtOnce(Executor):
+    """Does what is submitted in the thread that submits it."""
+
+    def submit(self, fn: Callable[P, Result], /, *args: P.args, **kwargs: P.kwargs) -> Future[Result]:
+        """What becomes of it, which is known already."""
+        future: Future[Result] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Within the block, NumPy's OpenBLAS computes in the thread that asks, where it can be told to.
+
+    For matrices of a few hundred rows its own threads win little, and where they have to share cores with other
+    threads, they wait for each other: solving 300 equations then takes over a hundred times as long.
+    """
+    try:
+        library: Any = ctypes.CDLL(np.linalg._umath_linalg.__file__)
+    except (AttributeError, OSError):
+        library = None
+    name = next((name for name in _BLAS_NAMES if hasattr(library, name.format("set_num_threads"))), None)
+    if name is None:
+        yield
+        return
+    before = getattr(library, name.format("get_num_threads"))()
+    set_threads = getattr(library, name.format("set_num_threads"))
+    set_threads(1)
+    try:
+        yield
+    finally:
+        set_threads(before)
