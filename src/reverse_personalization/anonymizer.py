@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from reverse_personalization import inversion
+from reverse_personalization.blas import one_blas_thread
 from reverse_personalization.canvas import AnonymizedPhoto, Candidate, Canvas, FaceAtWork, FaceResult, Verdict
 from reverse_personalization.engines import Engine, load_engine
 from reverse_personalization.engines.base import Conditions, Encoded, Labels
@@ -88,6 +89,7 @@ class Anonymizer:
         """
         return self.detector.detect(self._read(image).image_rgb)
 
+    @one_blas_thread()
     def anonymize(
         self,
         image: Picture,
@@ -111,6 +113,7 @@ class Anonymizer:
             self._obscure_box(canvas, box)
         return canvas.finished()
 
+    @one_blas_thread()
     def anonymize_batch(self, images: Sequence[Picture]) -> tuple[AnonymizedPhoto, ...]:
         """Replace every face of several pictures, whose faces go through the network together.
 

@@ -15,7 +15,7 @@ from video_clips import SIZE, write_clip
 from reverse_personalization.errors import OutputError
 from reverse_personalization.video.options import VideoOptions
 from reverse_personalization.video.reading import VideoReader
-from reverse_personalization.video.threads import Behind, ahead, one_blas_thread, spread
+from reverse_personalization.video.threads import Behind, ahead, spread
 from reverse_personalization.video.writing import VideoWriter
 
 PATIENCE = 10.0
@@ -140,17 +140,6 @@ def test_behind_drops_what_waits() -> None:
     behind.abandon()
     assert done == []
     assert _running() == before
-
-
-def test_equations_are_solved_in_the_thread_that_asks() -> None:
-    equations = np.eye(300, dtype=np.float32) + 0.01
-    with one_blas_thread():
-        # Of two threads, one would compute beside the one that asks.
-        process, own = time.process_time(), time.thread_time()
-        for _ in range(20):
-            np.linalg.solve(equations, equations)
-        process, own = time.process_time() - process, time.thread_time() - own
-    assert process < 1.2 * own + 0.02
 
 
 def test_a_closed_reader_decodes_no_more(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from typing import cast
 import numpy as np
 
 from reverse_personalization.anonymizer import Anonymizer
+from reverse_personalization.blas import one_blas_thread
 from reverse_personalization.engines.base import Encoded
 from reverse_personalization.engines.compact.engine import CompactEngine
 from reverse_personalization.errors import EngineError, UsageError
@@ -33,7 +34,6 @@ from reverse_personalization.video.meeting import Sample, Visible, mean_embeddin
 from reverse_personalization.video.options import VideoOptions
 from reverse_personalization.video.parts import PartsWriter
 from reverse_personalization.video.reading import Frame, VideoReader
-from reverse_personalization.video.threads import one_blas_thread
 from reverse_personalization.video.writing import VideoWriter
 
 logger = logging.getLogger(__name__)

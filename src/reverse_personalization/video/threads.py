@@ -6,23 +6,17 @@ OpenCV, FFmpeg and NumPy let other threads run while they compute.
 
 from __future__ import annotations
 
-import ctypes
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from queue import SimpleQueue
 from typing import Any, Final, ParamSpec, TypeVar, cast
-
-import numpy as np
 
 Item = TypeVar("Item")
 Tool = TypeVar("Tool")
 Result = TypeVar("Result")
 P = ParamSpec("P")
 _END: Final = object()
-# OpenBLAS as NumPy's wheels name it, and as others do.
-_BLAS_NAMES: Final = ("scipy_openblas_{}64_", "scipy_openblas_{}", "openblas_{}64_", "openblas_{}")
 
 
 def ahead(items: Iterable[Item], size: int) -> Generator[Item]:
@@ -104,27 +98,3 @@ class AtOnce(Executor):
         except Exception as error:
             future.set_exception(error)
         return future
-
-
-@contextmanager
-def one_blas_thread() -> Iterator[None]:
-    """Within the block, NumPy's OpenBLAS computes in the thread that asks, where it can be told to.
-
-    For matrices of a few hundred rows its own threads win little, and where they have to share cores with other
-    threads, they wait for each other: solving 300 equations then takes over a hundred times as long.
-    """
-    try:
-        library: Any = ctypes.CDLL(np.linalg._umath_linalg.__file__)
-    except (AttributeError, OSError):
-        library = None
-    name = next((name for name in _BLAS_NAMES if hasattr(library, name.format("set_num_threads"))), None)
-    if name is None:
-        yield
-        return
-    before = getattr(library, name.format("get_num_threads"))()
-    set_threads = getattr(library, name.format("set_num_threads"))
-    set_threads(1)
-    try:
-        yield
-    finally:
-        set_threads(before)
