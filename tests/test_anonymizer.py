@@ -279,6 +279,39 @@ def test_a_face_that_looks_elsewhere_is_tried_again(
     np.testing.assert_array_equal(result.image, tries[kept])
 
 
+@pytest.mark.parametrize(
+    ("guide", "after_tries", "verdict"),
+    [
+        ((0.36, 0.32, 0.34), 3, "anonymized"),
+        ((0.36, 0.38, 0.4), 3, "obscured"),  # matches beyond the margin
+        ((0.36, 0.32, 0.34), 4, "obscured"),  # too early to give up
+    ],
+)
+def test_who_is_matched_by_the_margin_alone_is_replaced_in_the_end_by_the_farthest(
+    guide: tuple[float, ...], after_tries: int, verdict: str, astronaut: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anonymizer = Anonymizer(seed=1, quality="draft", max_tries=len(guide), fallback="solid")
+    monkeypatch.setattr("reverse_personalization.anonymizer.LENIENT_AFTER", after_tries)
+    shown: list[Any] = []
+
+    def check(image: Any, source: Source) -> Check:
+        shown.append(image)
+        # What hides a face is asked about once the tries are used up.
+        after = guide[len(shown) - 1] if len(shown) <= len(guide) else 0.0
+        return Check((Similarity("sface", "guide", 1.0, after, 0.3, margin=0.05),), source.face)
+
+    monkeypatch.setattr(anonymizer.verifier, "check", check)
+    result = anonymizer.anonymize(astronaut.image_rgb)
+    (face,) = result.faces
+    if verdict == "obscured":
+        assert (face.verdict, len(shown)) == ("obscured", len(guide) + 1)
+        return
+    assert (face.verdict, face.tries) == ("anonymized", len(guide))
+    assert face.similarities[0].after == min(guide) <= face.similarities[0].threshold == pytest.approx(0.35)
+    assert "comes close" in face.reason
+    np.testing.assert_array_equal(result.image, shown[guide.index(min(guide))])
+
+
 def safe(source: Source) -> Check:
     """Somebody whom nobody knows."""
     return Check((Similarity("sface", "guide", 1.0, 0.0, 0.3),), source.face)

@@ -113,6 +113,7 @@ class Candidate:
         check: what the recognisers said.
         averted: degrees by which the gaze turned.
         settled: how many faces of the picture had a result by then.
+        lenient: whether it passes by the fitted thresholds only, without the guide's margin.
     """
 
     x: Array
@@ -120,6 +121,7 @@ class Candidate:
     check: Check
     averted: float
     settled: int
+    lenient: bool = False
 
 
 @dataclass(eq=False)
@@ -137,6 +139,7 @@ class FaceAtWork:
         spare: how often it may be tried again once a try is safe, so that it looks where it looked.
         gaze: where it looked, see `faces.bearing`, once that is known.
         best: of the tries that are safe, the one whose gaze turned least.
+        resort: of those that nobody matches but by the guide's margin, the one farthest from a match.
         settled: whether it has its verdict.
     """
 
@@ -153,12 +156,18 @@ class FaceAtWork:
     spare: int = 0
     gaze: FloatArray | None = None
     best: Candidate | None = None
+    resort: Candidate | None = None
     settled: bool = False
 
     def offer(self, candidate: Candidate) -> None:
         """Keep a candidate if it is better than the best."""
         if self.best is None or candidate.averted < self.best.averted:
             self.best = candidate
+
+    def offer_resort(self, candidate: Candidate) -> None:
+        """Keep a candidate for the case that nothing better comes, if it is farther from a match than the last."""
+        if self.resort is None or candidate.check.closeness < self.resort.check.closeness:
+            self.resort = candidate
 
     def settle(self, result: FaceResult, rendering: Rendering) -> None:
         """Give the face its verdict."""

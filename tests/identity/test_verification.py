@@ -15,7 +15,7 @@ from reverse_personalization.faces.compositing import paste
 from reverse_personalization.faces.face import ByteArray, Face, FloatArray
 from reverse_personalization.identity import thresholds
 from reverse_personalization.identity.sface import SFace
-from reverse_personalization.identity.verification import Similarity, Verifier
+from reverse_personalization.identity.verification import Check, Similarity, Verifier
 from reverse_personalization.obscuring import obscure
 
 
@@ -95,6 +95,15 @@ def test_what_cannot_be_recognised_at_all_cannot_be_verified(astronaut: Any, ver
 )
 def test_only_a_number_at_or_below_the_threshold_is_no_match(after: float, matches: bool) -> None:
     assert Similarity("sface", "guide", 0.9, after, 0.3).matches is matches
+
+
+@pytest.mark.parametrize(("after", "matches"), [(0.29, False), (0.31, False), (0.37, False), (0.38, True)])
+def test_a_guide_that_comes_close_matches_only_by_its_margin(after: float, matches: bool) -> None:
+    close = Similarity("sface", "guide", 0.9, after, 0.3, margin=0.07)
+    assert close.matches is (after > 0.3)
+    lenient = Check((close, Similarity("dlib-resnet", "verifier", 0.9, 0.5, 0.7)), None).leniently()
+    assert lenient.matches is matches
+    assert lenient.closeness == pytest.approx(max(after - 0.37, -0.2))
 
 
 class BrokenSFace(SFace):

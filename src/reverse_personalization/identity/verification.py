@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -14,7 +14,7 @@ from reverse_personalization.identity.base import Recogniser
 from reverse_personalization.identity.thresholds import threshold_of
 
 Role = Literal["guide", "verifier"]
-# By how much the guide's similarity must stay below its threshold: what it led down may rise on another photo.
+# By how much the guide's similarity should stay below its threshold: what it led down may rise on another photo.
 GUIDE_MARGIN = 0.07
 
 
@@ -27,7 +27,8 @@ class Similarity:
         role: "verifier" decides; "guide" led the engine, so that its word proves less.
         before: similarity of the source face to its own mirror image: what the same person scores.
         after: similarity of the source face to the result.
-        threshold: above which two faces match; a guide's is lower than the fitted one, see `GUIDE_MARGIN`.
+        threshold: above which two faces match.
+        margin: by how much it lies below the fitted one, see `GUIDE_MARGIN`.
     """
 
     recogniser: str
@@ -35,11 +36,16 @@ class Similarity:
     before: float
     after: float
     threshold: float
+    margin: float = 0.0
 
     @property
     def matches(self) -> bool:
         """Whether the result is taken for the source person. A similarity that is no number matches."""
         return not self.after <= self.threshold
+
+    def leniently(self) -> Similarity:
+        """The same by the fitted threshold."""
+        return replace(self, threshold=self.threshold + self.margin, margin=0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +68,7 @@ class Check:
     """What a verifier says of a result.
 
     Attributes:
-        similarities: one per recogniser, up to the first that matches.
+        similarities: one per recogniser, up to the first that matches beyond any margin.
         face: the face that was found in the result's place, or None.
     """
 
@@ -74,6 +80,15 @@ class Check:
         """Whether any recogniser takes the result for the source person."""
         return any(similarity.matches for similarity in self.similarities)
 
+    @property
+    def closeness(self) -> float:
+        """Of all recognisers the highest similarity above its threshold; not above 0 where none matches."""
+        return max(similarity.after - similarity.threshold for similarity in self.similarities)
+
+    def leniently(self) -> Check:
+        """The same by the fitted thresholds."""
+        return Check(tuple(similarity.leniently() for similarity in self.similarities), self.face)
+
 
 class Verifier:
     """Compares results with sources, by recognisers that did not guide and by the one that did."""
@@ -83,10 +98,8 @@ class Verifier:
         self._detector = detector
         self._recognisers = tuple(recognisers)
         self._matches_above = {recogniser.name: threshold_of(recogniser) for recogniser, _ in recognisers}
-        self._thresholds = {
-            recogniser.name: self._matches_above[recogniser.name] - (GUIDE_MARGIN if role == "guide" else 0.0)
-            for recogniser, role in recognisers
-        }
+        self._margins = {r.name: GUIDE_MARGIN if role == "guide" else 0.0 for r, role in recognisers}
+        self._thresholds = {name: above - self._margins[name] for name, above in self._matches_above.items()}
 
     @property
     def recognisers(self) -> tuple[Recogniser, ...]:
@@ -119,16 +132,17 @@ class Verifier:
         """Compare what is now in a face's place with the face that was there.
 
         The place is searched anew, as somebody who has only the result would; where no face is found, the
-        source's own place is embedded, as somebody who knows it could. The first recogniser that matches
-        settles it, so the others are not asked any more.
+        source's own place is embedded, as somebody who knows it could. The first recogniser that matches beyond
+        any margin settles it, so the others are not asked any more.
         """
         found = self._detector.find_again(image_rgb, source.face)
         roles = {recogniser.name: role for recogniser, role in self._recognisers}
         similarities: list[Similarity] = []
         place = found or source.face
         for name, after in self._similarities(image_rgb, place, source.embeddings, self._recognisers):
-            similarities.append(Similarity(name, roles[name], source.before[name], after, self._thresholds[name]))
-            if similarities[-1].matches:
+            threshold, margin = self._thresholds[name], self._margins[name]
+            similarities.append(Similarity(name, roles[name], source.before[name], after, threshold, margin))
+            if similarities[-1].leniently().matches:
                 break
         return Check(tuple(similarities), found)
 
