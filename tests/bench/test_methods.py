@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from reverse_personalization.bench import methods
 from reverse_personalization.bench.adapters import ADAPTERS, make_adapter
 from reverse_personalization.bench.methods import Classical, Command, EngineMethod, Precomputed, make_method
 from reverse_personalization.errors import InputError, UsageError
@@ -177,3 +178,24 @@ def test_processes_side_by_side_make_what_one_makes(astronaut: Any, hopper: Any,
         assert other.path is not None
         before, after = (np.asarray(Image.open(o.path), np.int16) for o in (one, other))
         assert np.abs(before - after).mean() < 0.5  # threads round otherwise
+
+
+def test_outputs_of_another_program_are_not_taken_for_this_one_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, text in (("engine.py", "a = 1"), ("bench/tables.py", "b = 1")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.setattr(methods, "_PACKAGE", tmp_path)
+
+    def key() -> str:
+        methods.program.cache_clear()
+        return methods.program()
+
+    first = key()
+    (tmp_path / "bench/tables.py").write_text("b = 2")
+    assert key() == first
+    (tmp_path / "engine.py").write_text("a = 2")
+    assert key() != first
+    monkeypatch.undo()
+    methods.program.cache_clear()

@@ -41,6 +41,9 @@ Status = Literal["anonymized", "obscured", "no face found", "missing", "unreadab
 UNTOUCHED = 0.05
 SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 Progress = Callable[[int, int], None]
+_PACKAGE: Final = Path(__file__).parents[1]
+# Parts of the package in which no photo is anonymized.
+_BESIDE: Final = ("bench", "cli", "server", "shards", "training", "video", "webui")
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,8 @@ class EngineMethod:
         self.name, self.workers = name, workers
         self._recipe = (name, verified, tuple(options.items()))
         self.anonymizer = Anonymizer(**options) if verified else Unverified(**options)
-        self.key = f"{name} {verified} {self.anonymizer.settings.model_dump_json()} {self.anonymizer.models}"
+        settings, models = self.anonymizer.settings, self.anonymizer.models
+        self.key = f"{name} {verified} {settings.model_dump_json()} {models} {program()}"
 
     def __call__(self, image_rgb: ByteArray) -> tuple[ByteArray, Status]:
         """The picture after the run, and what became of its subject."""
@@ -106,6 +110,16 @@ class EngineMethod:
     def run(self, photos: Sequence[Path], folder: Path, progress: Progress) -> list[Outcome]:
         """See `Method.run`."""
         return one_by_one(self, photos, folder, progress, workers=self.workers)
+
+
+@cache
+def program() -> str:
+    """SHA-256 of the code that anonymizes photos: another version may draw other faces."""
+    digest = hashlib.sha256()
+    for file in sorted(_PACKAGE.rglob("*.py")):
+        if file.relative_to(_PACKAGE).parts[0] not in _BESIDE:
+            digest.update(file.read_bytes())
+    return digest.hexdigest()
 
 
 @cache
