@@ -151,6 +151,8 @@ class Verifier:
     ) -> bool:
         """Whether a recogniser takes what is in a face's place for somebody whose embeddings are given.
 
+        No margin is asked for: what was chosen with one is to hold from frame to frame.
+
         Args:
             image_rgb: uint8 H x W x 3.
             face: the place; it is not searched anew.
@@ -159,7 +161,7 @@ class Verifier:
         """
         asked = self._recognisers if thorough else self._recognisers[:1]
         similarities = self._similarities(image_rgb, face, embeddings, asked)
-        return any(value > self._thresholds[name] for name, value in similarities)
+        return any(not value <= self._matches_above[name] for name, value in similarities)
 
     def all_match(self, image_rgb: ByteArray, face: Face, embeddings: dict[str, FloatArray]) -> bool:
         """Whether every recogniser takes a face for somebody whose embeddings, by recogniser, are given."""

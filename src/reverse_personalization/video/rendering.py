@@ -42,6 +42,8 @@ Progress = Callable[[str, int, int], None]
 DEFAULTS = VideoOptions()
 # Share of the frames of a person on which the stranger is found that need not verify.
 MAY_FAIL = 0.25
+# How often at most a better stranger is looked for while some of those frames do not.
+SPARE = 3
 # Every so manieth frame all recognisers are asked, the others only the quickest.
 THOROUGH_EVERY = 10
 
@@ -159,22 +161,29 @@ class VideoAnonymizer:
         }
 
     def stranger(self, person: int, samples: Sequence[Sample]) -> Stranger:
-        """Escalate until the change verifies on nearly all samples."""
+        """Escalate until the change verifies on nearly all samples, and a little further if it does not on all."""
         if not samples:
             return Stranger(None, {}, 0, "Never seen clearly enough to be verified.")
         known = mean_embeddings(samples)
         met = self._anonymizer.registry.meet(known) if self._settings.consistent else None
-        tries = 0
+        best, failing, spare, tries = None, int(MAY_FAIL * len(samples)) + 1, SPARE, 0
         for tries, wanted in enumerate(self._changes(samples, met, person), 1):
             change, drift = self._settled(samples, wanted)
-            if met is not None and wanted is met.change:  # to the letter, so that the clips show one stranger
+            is_met = met is not None and wanted is met.change
+            if is_met:  # to the letter, so that the clips show one stranger
                 change = wanted
             failed = sum(not self._verifies(sample, change, drift) for sample in samples)
-            if failed <= MAY_FAIL * len(samples):
-                if met is not None:
-                    met.change = change
-                return Stranger(change, known, tries, drift=drift)
-        return Stranger(None, known, tries, "A recogniser still matched the result after every try.")
+            if failed < failing:
+                best, failing = Stranger(change, known, tries, drift=drift), failed
+            elif best is not None:
+                spare -= 1
+            if best is not None and (failing == 0 or is_met or spare == 0):
+                break
+        if best is None:
+            return Stranger(None, known, tries, "A recogniser still matched the result after every try.")
+        if met is not None:
+            met.change = best.change
+        return best
 
     def _settled(self, samples: Sequence[Sample], change: FloatArray) -> tuple[FloatArray, FloatArray]:
         """A change of codes that keeps expressions on the whole, and by how much it draws the mesh along."""
