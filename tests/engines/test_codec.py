@@ -172,3 +172,17 @@ def test_what_lies_on_a_face_lies_there_in_the_next_frame(portrait: Any, codec: 
     assert (first.explained < 0.5).sum() > 20
     assert (((again.explained < 0.5) & (first.explained < 0.5)).sum()) > 0.8 * (first.explained < 0.5).sum()
     np.testing.assert_allclose(again.codes, first.codes, atol=0.35)
+
+
+@pytest.mark.parametrize("colour", [(220, 230, 60), (200, 30, 40), (40, 40, 45)])
+def test_a_ball_on_a_face_is_told_from_the_face(portrait: Any, codec: FaceCodec, colour: tuple[int, int, int]) -> None:
+    mesh = FaceMesher().mesh(portrait.image_rgb, portrait.face)
+    radius = 0.15 * np.ptp(mesh.points[:, 0])
+    y, x = np.mgrid[: portrait.image_rgb.shape[0], : portrait.image_rgb.shape[1]]
+    ball = np.hypot(x - mesh.points[205, 0], y - mesh.points[205, 1]) < radius  # before a cheek
+    shade = np.clip(np.array(colour) * (1 + 0.2 * (mesh.points[205, 1] - y) / radius)[..., None], 0, 255)
+    image = np.where(ball[..., None], shade, portrait.image_rgb).astype(np.uint8)
+    explained = codec.encode(image, mesh).explained
+    there = codec.frame.sample(np.repeat(255 * ball[..., None], 3, 2).astype(np.uint8), mesh.points)[..., 0] > 0.5
+    assert explained[there & codec.frame.modelled].mean() < 0.3
+    assert explained[~there & codec.frame.modelled].mean() > 0.9

@@ -30,9 +30,10 @@ TEXEL_NOISE = 0.3
 # One texel of so many stands for its neighbours, texels that miss less than this count as seen, and beyond this share
 # of hidden ones those that are seen are summed in their place.
 SPARSE, HARDLY, MOSTLY = 3, 0.1, 0.1
-# Residuals of this many standard deviations are something on the face, not the face: hair, frames, hands. The fit is
-# made anew without them, so often: what it took for brows may be frames.
-OUTLIER, ROUNDS = 2.5, 3
+# Residuals of this many standard deviations are something on the face, not the face: hair, frames, hands; as far as
+# they stay above the second number around there. Chroma counts so much more than luma, as skin has nearly one. The fit
+# is made anew without them, so often: what it took for brows may be frames.
+OUTLIER, AROUND, CHROMA_TELLS, ROUNDS = 2.6, 1.7, 4.0, 3
 # Distance of codes (root mean square) at which all but 1 / e of the source's own texture is replaced: its fine lines
 # are somebody's, too, and would draw the old brows over the new ones.
 RENEWAL = 0.3
@@ -206,11 +207,17 @@ class FaceCodec:
 
     def _explained(self, residual: FloatArray, visible: FloatArray) -> FloatArray:
         """Where the codes explain the texture, float32 SIZE x SIZE, 0 or 1 with soft borders."""
-        error = np.abs(unpack(residual, self.frame)[..., 0]) * visible
-        error = np.asarray(cv2.GaussianBlur(error, (0, 0), 2.0), np.float32)
-        spread = float(np.sqrt((error[self.frame.modelled] ** 2).mean())) + 1e-6
-        outlier = cv2.dilate((error > OUTLIER * max(spread, 0.15)).astype(np.float32), np.ones((5, 5)))
+        squares = unpack(residual, self.frame) ** 2 @ np.array([1, CHROMA_TELLS**2, CHROMA_TELLS**2], np.float32)
+        error = np.asarray(cv2.GaussianBlur(np.sqrt(squares) * visible, (0, 0), 2.0), np.float32)
+        spread = max(float(np.sqrt((error[self.frame.modelled] ** 2).mean())), 0.15)
+        outlier = cv2.dilate(_grown(error > OUTLIER * spread, error > AROUND * spread), np.ones((5, 5)))
         return np.asarray(1 - cv2.GaussianBlur(outlier, (0, 0), 1.5), np.float32)
+
+
+def _grown(seeds: NDArray[np.bool_], around: NDArray[np.bool_]) -> FloatArray:
+    """The connected parts of `around` that hold a seed, 0 or 1."""
+    _, parts = cv2.connectedComponents(around.astype(np.uint8))
+    return np.isin(parts, np.unique(parts[seeds])).astype(np.float32)
 
 
 def _gram(rows: FloatArray) -> FloatArray:
