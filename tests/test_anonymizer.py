@@ -166,6 +166,9 @@ class SuspiciousVerifier:
     def recognises(self, source: Source) -> bool:
         return self._verifier.recognises(source)
 
+    def knows(self, source: Source) -> bool:
+        return self._verifier.knows(source)
+
     def check(self, image_rgb: Any, source: Source) -> Check:
         return Check((Similarity("sface", "guide", 1.0, 1.0, 0.3),), source.face)
 
@@ -176,6 +179,15 @@ class BlindVerifier(SuspiciousVerifier):
     def recognises(self, source: Source) -> bool:
         return False
 
+    knows = recognises
+
+
+class HalfBlindVerifier(BlindVerifier):
+    """One of its recognisers does."""
+
+    def knows(self, source: Source) -> bool:
+        return True
+
 
 class CrashingVerifier(SuspiciousVerifier):
     def source(self, image_rgb: Any, face: Face) -> Source:
@@ -183,7 +195,8 @@ class CrashingVerifier(SuspiciousVerifier):
 
 
 @pytest.mark.parametrize(
-    ("doubter", "failed"), [(SuspiciousVerifier, False), (BlindVerifier, False), (CrashingVerifier, True)]
+    ("doubter", "failed"),
+    [(SuspiciousVerifier, False), (BlindVerifier, False), (HalfBlindVerifier, False), (CrashingVerifier, True)],
 )
 def test_what_cannot_be_verified_is_obscured(
     doubter: type[SuspiciousVerifier], failed: bool, astronaut: Any, quick: Anonymizer, verifier: Verifier
@@ -195,6 +208,21 @@ def test_what_cannot_be_verified_is_obscured(
     assert face.failed is failed
     source = verifier.source(astronaut.image_rgb, astronaut.face)
     assert not verifier.check(result.image, source).matches
+
+
+def test_what_nobody_knows_is_hidden_coarsely_and_not_in_one_colour(astronaut: Any, quick: Anonymizer) -> None:
+    blocks = {}
+    for doubter in (BlindVerifier, HalfBlindVerifier):
+        verifier = quick.verifier
+        quick.verifier = doubter(verifier)  # type: ignore[assignment]
+        result = quick.anonymize(astronaut.image_rgb)
+        quick.verifier = verifier
+        assert bool(result.faces[0].similarities) is (doubter is HalfBlindVerifier)
+        x, y, w, h = (round(v) for v in astronaut.face.box)
+        inside = result.image[y + h // 4 : y + 3 * h // 4, x + w // 4 : x + 3 * w // 4]
+        blocks[doubter] = len(np.unique(inside.reshape(-1, 3), axis=0))
+    assert blocks[HalfBlindVerifier] == 1
+    assert 1 < blocks[BlindVerifier] <= 9
 
 
 def test_a_verifier_that_always_matches_ends_in_one_colour(astronaut: Any, quick: Anonymizer) -> None:

@@ -23,6 +23,7 @@ from reverse_personalization.faces.bearing import Onlooker
 from reverse_personalization.faces.compositing import Rendering, paste
 from reverse_personalization.faces.face import ByteArray, Face, FloatArray
 from reverse_personalization.faces.plugged import load_detector
+from reverse_personalization.hiding import hide
 from reverse_personalization.identity.people import Likeness
 from reverse_personalization.identity.registry import Registry
 from reverse_personalization.identity.verification import Check, Source
@@ -38,8 +39,6 @@ Choice = Literal["replace", "obscure", "keep"]
 Picture = str | Path | Image.Image | ByteArray | Photo
 # A result whose face the detector sees less well than this, and than the source's, is no believable face.
 BELIEVABLE = 0.8
-# How much coarser each try to obscure is, when the one before could still be matched.
-COARSER = (1.0, 2.0, 4.0)
 # After so many tries a face is taken that no recogniser matches but by the guide's margin.
 LENIENT_AFTER = 8
 BARELY = "Replaced; no recogniser matches it, but the one that guides comes close."
@@ -340,19 +339,9 @@ class Anonymizer:
         _hide(FaceAtWork(canvas, canvas.settled, face, ("box", canvas.settled)), "Marked by hand.", failed=False)
 
     def _obscure(self, work: FaceAtWork, reason: str) -> None:
-        """Obscure a face so that it cannot be matched either; solid if all else fails."""
-        canvas, kind = work.canvas, self.settings.fallback
-        for strength in COARSER:
-            rendering = obscure(canvas.image, work.face, kind=kind, strength=strength)
-            hidden = paste(canvas.image, rendering)
-            check = self.verifier.check(hidden, work.source)
-            if not check.matches:
-                break
-        else:
-            rendering = obscure(canvas.image, work.face, kind="solid")
-            hidden = paste(canvas.image, rendering)
-            check = self.verifier.check(hidden, work.source)
-        canvas.image = hidden
+        """Obscure a face so that it cannot be matched either."""
+        rendering, check = hide(work.canvas.image, work.source, self.verifier, kind=self.settings.fallback)
+        work.canvas.image = paste(work.canvas.image, rendering)
         work.settle(_result(work, "obscured", reason, check), rendering)
 
 

@@ -121,6 +121,10 @@ class Verifier:
         """Whether the recognisers know the source person; only then does a low similarity say anything."""
         return all(value > self._matches_above[name] for name, value in source.before.items())
 
+    def knows(self, source: Source) -> bool:
+        """Whether any recogniser knows the source person."""
+        return any(value > self._matches_above[name] for name, value in source.before.items())
+
     def agree(self, one: Mapping[str, FloatArray], other: Mapping[str, FloatArray]) -> float | None:
         """How far embeddings by all recognisers lie above the thresholds, summed; None where one says no match."""
         above = [
