@@ -30,10 +30,13 @@ TEXEL_NOISE = 0.3
 # One texel of so many stands for its neighbours, texels that miss less than this count as seen, and beyond this share
 # of hidden ones those that are seen are summed in their place.
 SPARSE, HARDLY, MOSTLY = 3, 0.1, 0.1
-# Residuals of this many standard deviations are something on the face, not the face: hair, frames, hands; as far as
-# they stay above the second number around there. Chroma counts so much more than luma, as skin has nearly one. The fit
-# is made anew without them, so often: what it took for brows may be frames.
-OUTLIER, AROUND, CHROMA_TELLS, ROUNDS = 2.6, 1.7, 4.0, 3
+# Residuals of this many standard deviations are something on the face, not the face: hair, frames, hands. The fit is
+# made anew without them, so often: what it took for brows may be frames.
+OUTLIER, ROUNDS = 2.5, 3
+# Something large is told by its colour as well, which counts so much more than luma, as skin has nearly one: by so many
+# standard deviations, as far as there are still so many around there, and if it has so many texels.
+OF_COLOUR, AROUND, CHROMA_TELLS, LARGE = 2.8, 1.8, 4.0, 300
+LEAST_SPREAD = 0.15
 # Distance of codes (root mean square) at which all but 1 / e of the source's own texture is replaced: its fine lines
 # are somebody's, too, and would draw the old brows over the new ones.
 RENEWAL = 0.3
@@ -207,17 +210,24 @@ class FaceCodec:
 
     def _explained(self, residual: FloatArray, visible: FloatArray) -> FloatArray:
         """Where the codes explain the texture, float32 SIZE x SIZE, 0 or 1 with soft borders."""
-        squares = unpack(residual, self.frame) ** 2 @ np.array([1, CHROMA_TELLS**2, CHROMA_TELLS**2], np.float32)
-        error = np.asarray(cv2.GaussianBlur(np.sqrt(squares) * visible, (0, 0), 2.0), np.float32)
-        spread = max(float(np.sqrt((error[self.frame.modelled] ** 2).mean())), 0.15)
-        outlier = cv2.dilate(_grown(error > OUTLIER * spread, error > AROUND * spread), np.ones((5, 5)))
+        squares = unpack(residual, self.frame) ** 2
+        luma, spread = self._errors(squares[..., 0], visible)
+        colour, of_colour = self._errors(squares @ np.array([1, CHROMA_TELLS**2, CHROMA_TELLS**2], np.float32), visible)
+        large = _parts(colour > AROUND * of_colour, holding=colour > OF_COLOUR * of_colour, least=LARGE)
+        outlier = cv2.dilate(((luma > OUTLIER * spread) | large).astype(np.float32), np.ones((5, 5)))
         return np.asarray(1 - cv2.GaussianBlur(outlier, (0, 0), 1.5), np.float32)
 
+    def _errors(self, squares: FloatArray, visible: FloatArray) -> tuple[FloatArray, float]:
+        """How far texels are off, smoothed, and how far they are on the whole."""
+        error = np.asarray(cv2.GaussianBlur(np.sqrt(squares) * visible, (0, 0), 2.0), np.float32)
+        return error, max(float(np.sqrt((error[self.frame.modelled] ** 2).mean())), LEAST_SPREAD)
 
-def _grown(seeds: NDArray[np.bool_], around: NDArray[np.bool_]) -> FloatArray:
-    """The connected parts of `around` that hold a seed, 0 or 1."""
-    _, parts = cv2.connectedComponents(around.astype(np.uint8))
-    return np.isin(parts, np.unique(parts[seeds])).astype(np.float32)
+
+def _parts(mask: NDArray[np.bool_], *, holding: NDArray[np.bool_], least: int) -> NDArray[np.bool_]:
+    """The connected parts of a mask that hold a texel of another one, and have at least so many."""
+    _, numbers, statistics, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
+    held = np.unique(numbers[holding])
+    return np.isin(numbers, held[statistics[held, cv2.CC_STAT_AREA] >= least])
 
 
 def _gram(rows: FloatArray) -> FloatArray:
