@@ -77,6 +77,7 @@ PACKAGES: Final = (
     Package("pydantic", "pydantic", "2.10"),
     Package("rich", "rich.console", "13"),
     Package("safetensors", "safetensors.numpy", "0.5"),
+    Package("threadpoolctl", "threadpoolctl", "3.5"),
     Package("typer", "typer", "0.29"),
 )
 EXTRAS: Final = {
