@@ -62,6 +62,16 @@ def test_attributes_fade_but_for_those_that_were_asked_for(population: Populatio
     np.testing.assert_allclose(shares, np.where(asked, 1.0, kept), atol=0.02)
 
 
+def test_who_is_already_what_was_asked_for_stays_it(population: Population, monkeypatch: pytest.MonkeyPatch) -> None:
+    woman = np.full(K, 0.5, np.float32)
+    woman[NAMES.index("woman")] = 1
+    monkeypatch.setattr(population, "attributes", lambda codes, embedding: woman)
+    codes, wish, tensors = np.zeros(D, np.float32), Wish(woman=1.0), population._tensors
+    stranger = population.stranger(codes, unit(1), wish, np.random.default_rng(2), kept=-1.0)
+    shown = tensors["attributes"] @ stranger + tensors["attribute_mean"]
+    assert shown[NAMES.index("woman")] == pytest.approx(1, abs=0.02)
+
+
 def test_of_several_strangers_the_least_alike_is_drawn(population: Population) -> None:
     codes, own = np.random.default_rng(1).standard_normal(D, np.float32), unit(1)
     predicted = [

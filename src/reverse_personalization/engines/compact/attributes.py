@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from reverse_personalization.errors import UsageError
 from reverse_personalization.faces.face import FloatArray
@@ -54,6 +55,16 @@ class Wish:
     older: float = 0.0
     woman: float | None = None
     beard: float | None = None
+
+    @property
+    def asked(self) -> NDArray[np.bool_]:
+        """For each attribute, in the order of `NAMES`, whether the wish says anything of it: bool k."""
+        asked = {
+            "age": self.age is not None or self.older != 0,
+            "woman": self.woman is not None,
+            "beard": self.beard is not None,
+        }
+        return np.array([asked.get(name, False) for name in NAMES])
 
     def applied(self, attributes: FloatArray) -> FloatArray:
         """Attributes (float32 k, in the order of `NAMES`) with the wish fulfilled."""

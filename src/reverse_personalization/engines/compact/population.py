@@ -81,8 +81,8 @@ class Population:
         """
         drawn = TEMPERATURE * generator.standard_normal((CANDIDATES, len(codes)), np.float32)
         drawn = np.where(self._kept == 1, codes, drawn)
-        wanted = emphasised(wish, own := self.attributes(codes, embedding)) - self._tensors["attribute_mean"]
-        wanted = np.where(wish.applied(own) == Wish().applied(own), kept * wanted, wanted)
+        wanted = emphasised(wish, self.attributes(codes, embedding)) - self._tensors["attribute_mean"]
+        wanted = np.where(wish.asked, wanted, kept * wanted)
         drawn += (wanted - drawn @ self._attributes.T) @ self._steer
         expected = embedding + (drawn - codes) @ self._tensors["embedding"]
         cosines = expected @ embedding / np.linalg.norm(expected, axis=1)

@@ -130,7 +130,7 @@ class SdxlEngine:
         *,
         attributes_kept: float = 1.0,
     ) -> Conditions[Condition]:
-        """What the network is told of faces that ArcFace embedded; a stranger is a random direction, of any age."""
+        """What the network is told of faces that ArcFace embedded; strangers are directions without attributes."""
         drawn = [noise.generator(*label, "stranger").standard_normal(EMBEDDING, np.float32) for label in labels]
         return self.told(_units(embeddings), surrogates=_units(drawn))
 
