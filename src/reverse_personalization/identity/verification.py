@@ -99,7 +99,6 @@ class Verifier:
         self._recognisers = tuple(recognisers)
         self._matches_above = {recogniser.name: threshold_of(recogniser) for recogniser, _ in recognisers}
         self._margins = {r.name: GUIDE_MARGIN if role == "guide" else 0.0 for r, role in recognisers}
-        self._thresholds = {name: above - self._margins[name] for name, above in self._matches_above.items()}
 
     @property
     def recognisers(self) -> tuple[Recogniser, ...]:
@@ -144,7 +143,8 @@ class Verifier:
         similarities: list[Similarity] = []
         place = found or source.face
         for name, after in self._similarities(image_rgb, place, source.embeddings, self._recognisers):
-            threshold, margin = self._thresholds[name], self._margins[name]
+            margin = self._margins[name]
+            threshold = self._matches_above[name] - margin
             similarities.append(Similarity(name, roles[name], source.before[name], after, threshold, margin))
             if similarities[-1].leniently().matches:
                 break
