@@ -7,8 +7,8 @@ import numpy as np
 
 from reverse_personalization import weights
 from reverse_personalization.faces.face import ByteArray, Face, FloatArray
+from reverse_personalization.identity.dlib_network import SIDE, DlibNetwork
 
-CHIP = 150
 PADDING = 0.25
 
 
@@ -22,8 +22,8 @@ class DlibResNet:
     name = "dlib-resnet"
 
     def __init__(self) -> None:
-        """Load the network and dlib's five-point predictor, which cuts its chips."""
-        self._net = dlib.face_recognition_model_v1(str(weights.path("dlib-resnet")))
+        """Load the network, which OpenCV runs, and dlib's five-point predictor, which cuts its chips."""
+        self._net = DlibNetwork(weights.path("dlib-resnet"))
         self._predictor = dlib.shape_predictor(str(weights.path("dlib-landmarks5")))
 
     def embed(self, image_rgb: ByteArray, face: Face) -> FloatArray:
@@ -35,8 +35,8 @@ class DlibResNet:
             *(round(v) for v in (centre_x - side / 2, centre_y - side / 2, centre_x + side / 2, centre_y + side / 2))
         )
         image = np.ascontiguousarray(image_rgb)
-        chip = dlib.get_face_chip(image, self._predictor(image, box), CHIP, PADDING)
-        return np.asarray(self._net.compute_face_descriptor(chip), np.float32)
+        chip = dlib.get_face_chip(image, self._predictor(image, box), SIDE, PADDING)
+        return self._net(chip)
 
     def similarity(self, a: FloatArray, b: FloatArray) -> FloatArray:
         """1 - distance / 2, at most 1, float32 n x m."""

@@ -1,0 +1,87 @@
+"""A network as an ONNX model, written without the `onnx` package: the few messages that a chain of layers needs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from reverse_personalization.faces.face import FloatArray
+
+# Field and type numbers of https://github.com/onnx/onnx/blob/main/onnx/onnx.proto.
+_IR_VERSION: Final = 4
+_OPSET: Final = 9
+_FLOAT: Final = 1
+_INTS: Final = 7
+
+
+class OnnxGraph:
+    """A graph that grows by one layer at a time; values are known by the names that `add` returns."""
+
+    def __init__(self, name: str, input_shape: Sequence[int]) -> None:
+        """Begin with one float input, "input", of `input_shape`."""
+        self._nodes: list[bytes] = []
+        self._weights: list[bytes] = []
+        self._name = name
+        self._input = _value("input", input_shape)
+
+    def add(self, operator: str, *inputs: str, weights: Sequence[FloatArray] = (), **attributes: Sequence[int]) -> str:
+        """Add an operator of opset 9 with its weights, and return the name of its output."""
+        output = f"{operator.lower()}{len(self._nodes)}"
+        names = [f"{output}.{i}" for i in range(len(weights))]
+        self._weights += [_tensor(*named) for named in zip(names, weights, strict=True)]
+        self._nodes.append(
+            b"".join(_text(1, name) for name in (*inputs, *names))
+            + _text(2, output)
+            + _text(3, output)
+            + _text(4, operator)
+            + b"".join(_bytes(5, _attribute(*item)) for item in attributes.items())
+        )
+        return output
+
+    def serialized(self, output: str, output_shape: Sequence[int]) -> bytes:
+        """The model that computes the value named `output`, as the content of an ONNX file."""
+        graph = (
+            b"".join(_bytes(1, node) for node in self._nodes)
+            + _text(2, self._name)
+            + b"".join(_bytes(5, weights) for weights in self._weights)
+            + _bytes(11, self._input)
+            + _bytes(12, _value(output, output_shape))
+        )
+        return _integer(1, _IR_VERSION) + _bytes(7, graph) + _bytes(8, _integer(2, _OPSET))
+
+
+def _varint(value: int) -> bytes:
+    """Protocol Buffers' base-128 encoding of an integer that is not negative."""
+    low = []
+    while value > 0x7F:
+        low.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*low, value])
+
+
+def _integer(field: int, value: int) -> bytes:
+    return _varint(field << 3) + _varint(value)
+
+
+def _bytes(field: int, content: bytes) -> bytes:
+    return _varint(field << 3 | 2) + _varint(len(content)) + content
+
+
+def _text(field: int, content: str) -> bytes:
+    return _bytes(field, content.encode())
+
+
+def _attribute(name: str, values: Sequence[int]) -> bytes:
+    return _text(1, name) + b"".join(_integer(8, value) for value in values) + _integer(20, _INTS)
+
+
+def _tensor(name: str, values: FloatArray) -> bytes:
+    dims = b"".join(_integer(1, size) for size in values.shape)
+    return dims + _integer(2, _FLOAT) + _text(8, name) + _bytes(9, np.asarray(values, "<f4").tobytes())
+
+
+def _value(name: str, shape: Sequence[int]) -> bytes:
+    dims = b"".join(_bytes(1, _integer(1, size)) for size in shape)
+    return _text(1, name) + _bytes(2, _bytes(1, _integer(1, _FLOAT) + _bytes(2, dims)))
