@@ -27,6 +27,8 @@ from reverse_personalization.engines.compact.frame import SIZE
 from reverse_personalization.faces.compositing import paste
 from reverse_personalization.faces.mesh import FaceMesher
 
+CHEEK, CHIN = 205, 17
+
 
 @pytest.fixture(scope="module")
 def codec(compact_engine: CompactEngine) -> FaceCodec:
@@ -174,13 +176,16 @@ def test_what_lies_on_a_face_lies_there_in_the_next_frame(portrait: Any, codec: 
     np.testing.assert_allclose(again.codes, first.codes, atol=0.35)
 
 
+@pytest.mark.parametrize(("radius", "before"), [(0.15, CHEEK), (0.3, CHIN)])
 @pytest.mark.parametrize("colour", [(220, 230, 60), (200, 30, 40), (40, 40, 45)])
-def test_a_ball_on_a_face_is_told_from_the_face(portrait: Any, codec: FaceCodec, colour: tuple[int, int, int]) -> None:
+def test_a_ball_on_a_face_is_told_from_the_face(
+    portrait: Any, codec: FaceCodec, colour: tuple[int, int, int], radius: float, before: int
+) -> None:
     mesh = FaceMesher().mesh(portrait.image_rgb, portrait.face)
-    radius = 0.15 * np.ptp(mesh.points[:, 0])
+    radius *= np.ptp(mesh.points[:, 0])
     y, x = np.mgrid[: portrait.image_rgb.shape[0], : portrait.image_rgb.shape[1]]
-    ball = np.hypot(x - mesh.points[205, 0], y - mesh.points[205, 1]) < radius  # before a cheek
-    shade = np.clip(np.array(colour) * (1 + 0.2 * (mesh.points[205, 1] - y) / radius)[..., None], 0, 255)
+    ball = np.hypot(x - mesh.points[before, 0], y - mesh.points[before, 1]) < radius
+    shade = np.clip(np.array(colour) * (1 + 0.2 * (mesh.points[before, 1] - y) / radius)[..., None], 0, 255)
     image = np.where(ball[..., None], shade, portrait.image_rgb).astype(np.uint8)
     explained = codec.encode(image, mesh).explained
     there = codec.frame.sample(np.repeat(255 * ball[..., None], 3, 2).astype(np.uint8), mesh.points)[..., 0] > 0.5

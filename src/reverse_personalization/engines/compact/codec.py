@@ -36,7 +36,9 @@ OUTLIER, ROUNDS = 2.5, 3
 # Something large is told by its colour as well, which counts so much more than luma, as skin has nearly one: by so many
 # standard deviations, as far as there are still so many around there, and if it has so many texels.
 OF_COLOUR, AROUND, CHROMA_TELLS, LARGE = 2.8, 1.8, 4.0, 300
-LEAST_SPREAD = 0.15
+# The standard deviation of colours is told by so many times the median error.
+OF_MEDIAN = 1.5
+LEAST_SPREAD, MOST_SPREAD = 0.15, 0.6
 # Distance of codes (root mean square) at which all but 1 / e of the source's own texture is replaced: its fine lines
 # are somebody's, too, and would draw the old brows over the new ones.
 RENEWAL = 0.3
@@ -210,17 +212,22 @@ class FaceCodec:
 
     def _explained(self, residual: FloatArray, visible: FloatArray) -> FloatArray:
         """Where the codes explain the texture, float32 SIZE x SIZE, 0 or 1 with soft borders."""
-        squares = unpack(residual, self.frame) ** 2
-        luma, spread = self._errors(squares[..., 0], visible)
-        colour, of_colour = self._errors(squares @ np.array([1, CHROMA_TELLS**2, CHROMA_TELLS**2], np.float32), visible)
+        planes = unpack(residual, self.frame)
+        seen = self.frame.modelled & (visible > 0.5)
+        luma = _error(planes[..., :1], visible)
+        spread = max(float(np.sqrt((luma[self.frame.modelled] ** 2).mean())), LEAST_SPREAD)
+        # What is large has moved the mean of colours and of errors; it has hardly moved their medians.
+        planes[seen, 1:] -= np.median(planes[seen, 1:], axis=0)
+        colour = _error(planes * (1, CHROMA_TELLS, CHROMA_TELLS), visible * self.frame.modelled)
+        of_colour = min(max(OF_MEDIAN * float(np.median(colour[seen])), LEAST_SPREAD), MOST_SPREAD)
         large = _parts(colour > AROUND * of_colour, holding=colour > OF_COLOUR * of_colour, least=LARGE)
         outlier = cv2.dilate(((luma > OUTLIER * spread) | large).astype(np.float32), np.ones((5, 5)))
         return np.asarray(1 - cv2.GaussianBlur(outlier, (0, 0), 1.5), np.float32)
 
-    def _errors(self, squares: FloatArray, visible: FloatArray) -> tuple[FloatArray, float]:
-        """How far texels are off, smoothed, and how far they are on the whole."""
-        error = np.asarray(cv2.GaussianBlur(np.sqrt(squares) * visible, (0, 0), 2.0), np.float32)
-        return error, max(float(np.sqrt((error[self.frame.modelled] ** 2).mean())), LEAST_SPREAD)
+
+def _error(planes: FloatArray, visible: FloatArray) -> FloatArray:
+    """How far texels are off, smoothed: of SIZE x SIZE x k planes, SIZE x SIZE."""
+    return np.asarray(cv2.GaussianBlur(np.linalg.norm(planes, axis=2) * visible, (0, 0), 2.0), np.float32)
 
 
 def _parts(mask: NDArray[np.bool_], *, holding: NDArray[np.bool_], least: int) -> NDArray[np.bool_]:
