@@ -97,6 +97,16 @@ def test_the_turn_in_a_batch_does_not_matter(astronaut: Any, hopper: Any, quick:
     np.testing.assert_array_equal(quick.anonymize(hopper.image_rgb).image, first)
 
 
+def test_a_batch_gives_what_its_pictures_give_one_by_one(astronaut: Any, hopper: Any, quick: Anonymizer) -> None:
+    pictures = [astronaut.image_rgb, hopper.image_rgb, np.ascontiguousarray(astronaut.image_rgb[:, ::-1])]
+    together = quick.anonymize_batch(pictures)
+    assert len(together) == len(pictures)
+    for picture, result in zip(pictures, together, strict=True):
+        alone = quick.anonymize(picture)
+        np.testing.assert_array_equal(result.image, alone.image)
+        assert result.faces == alone.faces
+
+
 def test_every_key_makes_another_face(hopper: Any) -> None:
     keys: list[dict[str, int]] = [{"seed": 1}, {"seed": 2}, {}, {}]
     latents = [regenerated(hopper, **key)[1] for key in keys]

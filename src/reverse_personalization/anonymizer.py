@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,6 +34,7 @@ from reverse_personalization.media.images import Photo, read_photo
 from reverse_personalization.noise import KeyedNoise
 from reverse_personalization.obscuring import obscure
 from reverse_personalization.settings import Settings
+from reverse_personalization.threads import side_by_side
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +45,8 @@ BELIEVABLE = 0.8
 # After so many tries a face is taken that no recogniser matches but by the guide's margin.
 LENIENT_AFTER = 8
 BARELY = "Replaced; no recogniser matches it, but the one that guides comes close."
+# Pictures at a time: what is not in a network's hands shares one interpreter.
+THREADS = 2
 # Degrees by which a gaze may turn.
 GAZE_KEPT = 2.5
 
@@ -117,14 +122,31 @@ class Anonymizer:
 
     @one_blas_thread()
     def anonymize_batch(self, images: Sequence[Picture]) -> tuple[AnonymizedPhoto, ...]:
-        """Replace every face of several pictures, whose faces go through the network together.
+        """Replace every face of several pictures; the results are those of `anonymize`, one by one.
+
+        The compact engine works on two pictures at a time, in threads, for which the models are loaded once more; with
+        others, faces go through the network together.
 
         Raises:
             InputError: a picture cannot be read; then none is processed.
         """
         canvases = [Canvas(self._read(image)) for image in images]
-        self._finish([face for canvas in canvases for face in self._prepare(canvas, {})])
+        if len(canvases) > 1 and self.settings.engine == "compact" and not self.settings.consistent:
+            side_by_side(Anonymizer._replace, self._crew, canvases)
+        else:
+            self._replace(*canvases)
         return tuple(canvas.finished() for canvas in canvases)
+
+    @cached_property
+    def _crew(self) -> tuple[Anonymizer, ...]:
+        """As many of the same as have cores to work on: a network serves one thread at a time."""
+        others = [Anonymizer(settings=self.settings) for _ in range(min(THREADS, os.cpu_count() or 1) - 1)]
+        for other in others:
+            other.noise = self.noise
+        return self, *others
+
+    def _replace(self, *canvases: Canvas) -> None:
+        self._finish([face for canvas in canvases for face in self._prepare(canvas, {})])
 
     def _finish(self, pending: Sequence[FaceAtWork]) -> None:
         """Try faces until each has its verdict."""

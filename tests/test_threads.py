@@ -1,0 +1,42 @@
+"""Work in threads: everything is done once, and nobody does two things at a time."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+
+import pytest
+
+from reverse_personalization.threads import side_by_side
+
+
+class Worker:
+    """Notes what it did, and whether it was ever asked for two things at a time."""
+
+    def __init__(self) -> None:
+        self.done: list[int] = []
+        self.busy = self.overrun = False
+
+    def do(self, job: int) -> None:
+        self.overrun |= self.busy
+        self.busy = True
+        time.sleep(0.002)
+        self.busy = False
+        if job < 0:
+            raise ValueError(job)
+        self.done.append(job)
+
+
+def test_every_job_is_done_once_by_somebody_who_does_nothing_else() -> None:
+    workers = [Worker(), Worker(), Worker()]
+    side_by_side(Worker.do, workers, range(50))
+    assert Counter(job for worker in workers for job in worker.done) == Counter(range(50))
+    assert not any(worker.overrun for worker in workers)
+    assert sum(bool(worker.done) for worker in workers) > 1
+
+
+def test_a_job_that_fails_keeps_nobody_from_the_others() -> None:
+    workers = [Worker(), Worker()]
+    with pytest.raises(ValueError, match="-3"):
+        side_by_side(Worker.do, workers, [1, 2, -3, 4, 5])
+    assert sorted(job for worker in workers for job in worker.done) == [1, 2, 4, 5]
