@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -94,7 +94,7 @@ class Verifier:
     """Compares results with sources, by recognisers that did not guide and by the one that did."""
 
     def __init__(self, detector: Detector, recognisers: Sequence[tuple[Recogniser, Role]]) -> None:
-        """Take a detector, which finds the results' faces anew, and the recognisers, the quickest first."""
+        """Take a detector, which finds the results' faces anew, and recognisers, whoever matches most often first."""
         self._detector = detector
         self._recognisers = tuple(recognisers)
         self._matches_above = {recogniser.name: threshold_of(recogniser) for recogniser, _ in recognisers}
@@ -102,7 +102,7 @@ class Verifier:
 
     @property
     def recognisers(self) -> tuple[Recogniser, ...]:
-        """All of them, the quickest first."""
+        """All of them, in the order in which they are asked."""
         return tuple(recogniser for recogniser, _ in self._recognisers)
 
     def source(self, image_rgb: ByteArray, face: Face) -> Source:
@@ -142,7 +142,7 @@ class Verifier:
         roles = {recogniser.name: role for recogniser, role in self._recognisers}
         similarities: list[Similarity] = []
         place = found or source.face
-        for name, after in self._similarities(image_rgb, place, source.embeddings, self._recognisers):
+        for name, after in self._similarities(image_rgb, place, source.embeddings):
             margin = self._margins[name]
             threshold = self._matches_above[name] - margin
             similarities.append(Similarity(name, roles[name], source.before[name], after, threshold, margin))
@@ -150,9 +150,7 @@ class Verifier:
                 break
         return Check(tuple(similarities), found)
 
-    def still_matches(
-        self, image_rgb: ByteArray, face: Face, embeddings: dict[str, FloatArray], *, thorough: bool
-    ) -> bool:
+    def still_matches(self, image_rgb: ByteArray, face: Face, embeddings: dict[str, FloatArray]) -> bool:
         """Whether a recogniser takes what is in a face's place for somebody whose embeddings are given.
 
         No margin is asked for: what was chosen with one is to hold from frame to frame.
@@ -161,26 +159,20 @@ class Verifier:
             image_rgb: uint8 H x W x 3.
             face: the place; it is not searched anew.
             embeddings: by recogniser.
-            thorough: ask all recognisers; else only the quickest.
         """
-        asked = self._recognisers if thorough else self._recognisers[:1]
-        similarities = self._similarities(image_rgb, face, embeddings, asked)
+        similarities = self._similarities(image_rgb, face, embeddings)
         return any(not value <= self._matches_above[name] for name, value in similarities)
 
     def all_match(self, image_rgb: ByteArray, face: Face, embeddings: dict[str, FloatArray]) -> bool:
         """Whether every recogniser takes a face for somebody whose embeddings, by recogniser, are given."""
-        similarities = self._similarities(image_rgb, face, embeddings, self._recognisers)
+        similarities = self._similarities(image_rgb, face, embeddings)
         return all(value > self._matches_above[name] for name, value in similarities)
 
-    @staticmethod
     def _similarities(
-        image_rgb: ByteArray,
-        face: Face,
-        embeddings: Mapping[str, FloatArray],
-        asked: Iterable[tuple[Recogniser, Role]],
+        self, image_rgb: ByteArray, face: Face, embeddings: Mapping[str, FloatArray]
     ) -> Iterator[tuple[str, float]]:
         """What a face's similarity to somebody is, recogniser by recogniser, as far as the caller asks on."""
-        for recogniser, _ in asked:
+        for recogniser, _ in self._recognisers:
             value = recogniser.similarity(recogniser.embed(image_rgb, face), embeddings[recogniser.name])
             yield recogniser.name, float(value.item())
 

@@ -72,7 +72,6 @@ class TrackAtWork:
     ) -> None:
         """Begin; all of an engine's faces must be taken apart by one executor of one thread."""
         self.entry, self.stranger, self.visible = entry, stranger, shown
-        self.frames_done = 0
         self.following: tuple[ByteArray, Face] | None = None
         """The next frame and the face in it, if both are known already."""
         self._executor = executor or AtOnce()
@@ -114,11 +113,11 @@ class TrackAtWork:
 
     def state(self) -> TrackState:
         """Where the work stands."""
-        return TrackState(counts=dict(self._counts), frames_done=self.frames_done, held=self._held)
+        return TrackState(counts=dict(self._counts), held=self._held)
 
     def restore(self, state: TrackState) -> None:
         """Go on from where the work stood; landmarks are steadied anew."""
-        self._counts, self.frames_done, self._held = Counter(state.counts), state.frames_done, state.held
+        self._counts, self._held = Counter(state.counts), state.held
 
     def coverage(self) -> Coverage:
         """What was done."""

@@ -25,7 +25,6 @@ class TrackState(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     counts: dict[str, int]
-    frames_done: int
     held: int
 
 

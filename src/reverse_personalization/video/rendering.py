@@ -44,8 +44,6 @@ DEFAULTS = VideoOptions()
 MAY_FAIL = 0.25
 # How often at most a better stranger is looked for while some of those frames do not.
 SPARE = 3
-# Every so manieth frame all recognisers are asked, the others only the quickest.
-THOROUGH_EVERY = 10
 
 
 class VideoAnonymizer:
@@ -258,10 +256,7 @@ class VideoAnonymizer:
         change = work.stranger.change
         rendering = engine.decode(image, encoded, encoded.x0 + change, drift=work.stranger.drift)
         result = paste(image, rendering)
-        work.frames_done += 1
-        thorough = work.frames_done % THOROUGH_EVERY == 1
-        matches = verifier.still_matches(result, face, work.stranger.known, thorough=thorough)
-        return None if matches else result
+        return None if verifier.still_matches(result, face, work.stranger.known) else result
 
 
 def _by_frame(tracks: Sequence[TrackEntry]) -> dict[int, dict[int, Face]]:
