@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -24,6 +25,7 @@ from reverse_personalization.engines.compact.codec import (
 )
 from reverse_personalization.engines.compact.engine import CompactEngine
 from reverse_personalization.engines.compact.frame import SIZE
+from reverse_personalization.faces import topology
 from reverse_personalization.faces.compositing import paste
 from reverse_personalization.faces.mesh import FaceMesher
 
@@ -176,10 +178,10 @@ def test_what_lies_on_a_face_lies_there_in_the_next_frame(portrait: Any, codec: 
     np.testing.assert_allclose(again.codes, first.codes, atol=0.35)
 
 
-@pytest.mark.parametrize(("radius", "before"), [(0.15, CHEEK), (0.3, CHIN)])
+@pytest.mark.parametrize(("radius", "before", "rest"), [(0.15, CHEEK, 0.9), (0.3, CHIN, 0.85)])
 @pytest.mark.parametrize("colour", [(220, 230, 60), (200, 30, 40), (40, 40, 45)])
 def test_a_ball_on_a_face_is_told_from_the_face(
-    portrait: Any, codec: FaceCodec, colour: tuple[int, int, int], radius: float, before: int
+    portrait: Any, codec: FaceCodec, colour: tuple[int, int, int], radius: float, before: int, rest: float
 ) -> None:
     mesh = FaceMesher().mesh(portrait.image_rgb, portrait.face)
     radius *= np.ptp(mesh.points[:, 0])
@@ -190,4 +192,21 @@ def test_a_ball_on_a_face_is_told_from_the_face(
     explained = codec.encode(image, mesh).explained
     there = codec.frame.sample(np.repeat(255 * ball[..., None], 3, 2).astype(np.uint8), mesh.points)[..., 0] > 0.5
     assert explained[there & codec.frame.modelled].mean() < 0.3
-    assert explained[~there & codec.frame.modelled].mean() > 0.9
+    assert explained[~there & codec.frame.modelled].mean() > rest
+
+
+def test_frames_of_glasses_are_told_from_the_face_where_they_are_faint(astronaut: Any, codec: FaceCodec) -> None:
+    mesh = FaceMesher().mesh(astronaut.image_rgb, astronaut.face)
+    width = float(np.ptp(mesh.points[:, 0]))
+    rims = np.zeros(astronaut.image_rgb.shape[:2], np.float32)
+    for eye in (topology.RIGHT_EYE, topology.LEFT_EYE):
+        x, y = mesh.points[list(eye)].mean(0)
+        rim = np.zeros_like(rims)
+        cv2.circle(rim, (round(x), round(y)), round(0.17 * width), 1.0, max(1, round(0.02 * width)), cv2.LINE_AA)
+        dark = 0.85 if eye == topology.RIGHT_EYE else 0.5
+        rims = np.maximum(rims, dark * rim)
+    image = (astronaut.image_rgb * (1 - rims[..., None])).astype(np.uint8)
+    explained = codec.encode(image, mesh).explained
+    shown = codec.frame.sample(np.repeat((255 * rims)[..., None], 3, 2).astype(np.uint8), mesh.points)[..., 0]
+    assert explained[(shown > 0.4) & codec.frame.modelled].mean() < 0.4
+    assert explained[(shown == 0) & codec.frame.modelled].mean() > 0.85

@@ -33,6 +33,9 @@ SPARSE, HARDLY, MOSTLY = 3, 0.1, 0.1
 # Residuals of this many standard deviations are something on the face, not the face: hair, frames, hands. The fit is
 # made anew without them, so often: what it took for brows may be frames.
 OUTLIER, ROUNDS = 2.5, 3
+# Errors are looked at over so many texels. From an outlier on, thin lines of so many standard deviations belong to it:
+# frames of glasses go on where they are hardly seen.
+AREA_SCALE, LINE_SCALE, ALONG = 2.0, 1.0, 2.2
 # Something large is told by its colour as well, which counts so much more than luma, as skin has nearly one: by so many
 # standard deviations, as far as there are still so many around there, and if it has so many texels.
 OF_COLOUR, AROUND, CHROMA_TELLS, LARGE = 2.8, 1.8, 4.0, 300
@@ -214,23 +217,28 @@ class FaceCodec:
         """Where the codes explain the texture, float32 SIZE x SIZE, 0 or 1 with soft borders."""
         planes = unpack(residual, self.frame)
         seen = self.frame.modelled & (visible > 0.5)
-        luma = _error(planes[..., :1], visible)
-        spread = max(float(np.sqrt((luma[self.frame.modelled] ** 2).mean())), LEAST_SPREAD)
+        luma, line = (_error(planes[..., :1], visible, scale) for scale in (AREA_SCALE, LINE_SCALE))
+        off = luma > OUTLIER * self._spread(luma)
+        off |= _parts(off | (line > ALONG * self._spread(line)), holding=off)
         # What is large has moved the mean of colours and of errors; it has hardly moved their medians.
         planes[seen, 1:] -= np.median(planes[seen, 1:], axis=0)
-        colour = _error(planes * (1, CHROMA_TELLS, CHROMA_TELLS), visible * self.frame.modelled)
+        colour = _error(planes * (1, CHROMA_TELLS, CHROMA_TELLS), visible * self.frame.modelled, AREA_SCALE)
         of_colour = min(max(OF_MEDIAN * float(np.median(colour[seen])), LEAST_SPREAD), MOST_SPREAD)
-        large = _parts(colour > AROUND * of_colour, holding=colour > OF_COLOUR * of_colour, least=LARGE)
-        outlier = cv2.dilate(((luma > OUTLIER * spread) | large).astype(np.float32), np.ones((5, 5)))
+        off |= _parts(colour > AROUND * of_colour, holding=colour > OF_COLOUR * of_colour, least=LARGE)
+        outlier = cv2.dilate(off.astype(np.float32), np.ones((5, 5)))
         return np.asarray(1 - cv2.GaussianBlur(outlier, (0, 0), 1.5), np.float32)
 
+    def _spread(self, error: FloatArray) -> float:
+        """The standard deviation of errors."""
+        return max(float(np.sqrt((error[self.frame.modelled] ** 2).mean())), LEAST_SPREAD)
 
-def _error(planes: FloatArray, visible: FloatArray) -> FloatArray:
+
+def _error(planes: FloatArray, visible: FloatArray, scale: float) -> FloatArray:
     """How far texels are off, smoothed: of SIZE x SIZE x k planes, SIZE x SIZE."""
-    return np.asarray(cv2.GaussianBlur(np.linalg.norm(planes, axis=2) * visible, (0, 0), 2.0), np.float32)
+    return np.asarray(cv2.GaussianBlur(np.linalg.norm(planes, axis=2) * visible, (0, 0), scale), np.float32)
 
 
-def _parts(mask: NDArray[np.bool_], *, holding: NDArray[np.bool_], least: int) -> NDArray[np.bool_]:
+def _parts(mask: NDArray[np.bool_], *, holding: NDArray[np.bool_], least: int = 1) -> NDArray[np.bool_]:
     """The connected parts of a mask that hold a texel of another one, and have at least so many."""
     _, numbers, statistics, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
     held = np.unique(numbers[holding])
