@@ -157,16 +157,22 @@ class Verifier:
 
         Args:
             image_rgb: uint8 H x W x 3.
-            face: the place; it is not searched anew.
+            face: the place; it is searched anew only if what is there matches as the source's face lay.
             embeddings: by recogniser.
         """
-        similarities = self._similarities(image_rgb, face, embeddings)
-        return any(not value <= self._matches_above[name] for name, value in similarities)
+        if not self._any_matches(image_rgb, face, embeddings):
+            return False
+        found = self._detector.find_again(image_rgb, face)
+        return found is None or self._any_matches(image_rgb, found, embeddings)
 
     def all_match(self, image_rgb: ByteArray, face: Face, embeddings: dict[str, FloatArray]) -> bool:
         """Whether every recogniser takes a face for somebody whose embeddings, by recogniser, are given."""
         similarities = self._similarities(image_rgb, face, embeddings)
         return all(value > self._matches_above[name] for name, value in similarities)
+
+    def _any_matches(self, image_rgb: ByteArray, face: Face, embeddings: Mapping[str, FloatArray]) -> bool:
+        similarities = self._similarities(image_rgb, face, embeddings)
+        return any(not value <= self._matches_above[name] for name, value in similarities)
 
     def _similarities(
         self, image_rgb: ByteArray, face: Face, embeddings: Mapping[str, FloatArray]

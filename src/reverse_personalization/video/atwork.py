@@ -33,7 +33,7 @@ class Stranger:
         change: float32 d, of codes; None: the person is obscured.
         known: who it was, by recogniser: the mean embedding of the frames that were looked at.
         tries: how often a change was tried.
-        reason: why it is obscured, in a sentence.
+        reason: why it is obscured, or barely not, in a sentence.
         drift: by how much that change draws the mesh along, see `CompactEngine.settle`.
     """
 
@@ -42,6 +42,26 @@ class Stranger:
     tries: int
     reason: str = ""
     drift: FloatArray | None = None
+
+
+@dataclass
+class Fewest:
+    """Of strangers the one that fails on the fewest frames.
+
+    Attributes:
+        failing: on how many; before there is one, on how many it must not.
+        stranger: that one, if any.
+    """
+
+    failing: int
+    stranger: Stranger | None = None
+
+    def offer(self, stranger: Stranger, failing: int) -> bool:
+        """Take a stranger if it fails on fewer; whether it was taken."""
+        if failing < self.failing:
+            self.stranger, self.failing = stranger, failing
+            return True
+        return False
 
 
 @dataclass(frozen=True)

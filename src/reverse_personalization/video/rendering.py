@@ -16,7 +16,7 @@ from typing import cast
 
 import numpy as np
 
-from reverse_personalization.anonymizer import Anonymizer
+from reverse_personalization.anonymizer import BARELY, LENIENT_AFTER, Anonymizer
 from reverse_personalization.blas import one_blas_thread
 from reverse_personalization.engines.base import Encoded
 from reverse_personalization.engines.compact.engine import CompactEngine
@@ -24,11 +24,12 @@ from reverse_personalization.errors import EngineError, UsageError
 from reverse_personalization.faces.compositing import paste
 from reverse_personalization.faces.face import ByteArray, Face, FloatArray
 from reverse_personalization.identity.registry import Person
+from reverse_personalization.identity.verification import Check
 from reverse_personalization.loading import ModelCard
 from reverse_personalization.obscuring import obscure
 from reverse_personalization.settings import Settings
 from reverse_personalization.video.analysis import Analysis, TrackEntry, face_of
-from reverse_personalization.video.atwork import Coverage, Stranger, TrackAtWork, with_following
+from reverse_personalization.video.atwork import Coverage, Fewest, Stranger, TrackAtWork, with_following
 from reverse_personalization.video.journal import Journal, TrackState
 from reverse_personalization.video.meeting import Sample, Visible, mean_embeddings, meet, some, visible
 from reverse_personalization.video.options import VideoOptions
@@ -164,24 +165,27 @@ class VideoAnonymizer:
             return Stranger(None, {}, 0, "Never seen clearly enough to be verified.")
         known = mean_embeddings(samples)
         met = self._anonymizer.registry.meet(known) if self._settings.consistent else None
-        best, failing, spare, tries = None, int(MAY_FAIL * len(samples)) + 1, SPARE, 0
+        best, resort = (Fewest(int(MAY_FAIL * len(samples)) + 1) for _ in range(2))
+        spare, tries = SPARE, 0
         for tries, wanted in enumerate(self._changes(samples, met, person), 1):
             change, drift = self._settled(samples, wanted)
             is_met = met is not None and wanted is met.change
             if is_met:  # to the letter, so that the clips show one stranger
                 change = wanted
-            failed = sum(not self._verifies(sample, change, drift) for sample in samples)
-            if failed < failing:
-                best, failing = Stranger(change, known, tries, drift=drift), failed
-            elif best is not None:
+            checks = [self._check(sample, change, drift, known) for sample in samples]
+            strict = sum(check is None or check.matches for check in checks)
+            if not best.offer(Stranger(change, known, tries, drift=drift), strict) and best.stranger:
                 spare -= 1
-            if best is not None and (failing == 0 or is_met or spare == 0):
+            if best.stranger and (best.failing == 0 or is_met or spare == 0):
                 break
-        if best is None:
+            lenient = sum(check is None or check.leniently().matches for check in checks)
+            resort.offer(Stranger(change, known, tries, BARELY, drift), lenient)
+        chosen = best.stranger or (resort.stranger if tries >= LENIENT_AFTER else None)
+        if chosen is None:
             return Stranger(None, known, tries, "A recogniser still matched the result after every try.")
         if met is not None:
-            met.change = best.change
-        return best
+            met.change = chosen.change
+        return chosen
 
     def _settled(self, samples: Sequence[Sample], change: FloatArray) -> tuple[FloatArray, FloatArray]:
         """A change of codes that keeps expressions on the whole, and by how much it draws the mesh along."""
@@ -204,11 +208,16 @@ class VideoAnonymizer:
         codes = np.mean([sample.encoded.x0 for sample in samples], 0).astype(np.float32)
         return replace(samples[0].encoded, x0=codes), embedding
 
-    def _verifies(self, sample: Sample, change: FloatArray, drift: FloatArray) -> bool:
-        engine = self._engine
+    def _check(
+        self, sample: Sample, change: FloatArray, drift: FloatArray, known: dict[str, FloatArray]
+    ) -> Check | None:
+        """What recognisers say of a change on a frame; None where no face is found, or would not pass in the video."""
+        engine, verifier = self._engine, self._anonymizer.verifier
         rendering = engine.decode(sample.image_rgb, sample.encoded, sample.encoded.x0 + change, drift=drift)
-        check = self._anonymizer.verifier.check(paste(sample.image_rgb, rendering), sample.source)
-        return not check.matches and check.face is not None
+        result = paste(sample.image_rgb, rendering)
+        check = verifier.check(result, sample.source)
+        is_lost = check.face is None or verifier.still_matches(result, sample.face, known)
+        return None if is_lost else check
 
     def done(self, image: ByteArray, original: ByteArray, face: Face, work: TrackAtWork) -> ByteArray:
         """The frame with one face done; whatever goes wrong, the face does not stay."""
