@@ -124,3 +124,45 @@ def test_a_recogniser_that_gives_no_number_matches(astronaut: Any, detector: Any
     hidden = paste(astronaut.image_rgb, obscure(astronaut.image_rgb, astronaut.face, kind="solid"))
     assert verifier.check(hidden, source).matches
     assert not verifier.recognises(verifier.source(astronaut.image_rgb, astronaut.face))
+
+
+class OfPlace:
+    """Knows a face by where it lies: its embedding is the left edge of its box."""
+
+    name = "of-place"
+
+    def embed(self, image_rgb: ByteArray, face: Face) -> FloatArray:
+        return np.array([face.box[0]], np.float32)
+
+    def similarity(self, a: FloatArray, b: FloatArray) -> FloatArray:
+        return 1 - np.abs(a - b)[None]
+
+
+class Finding:
+    """Finds the same face again and again."""
+
+    def __init__(self, found: Face | None) -> None:
+        self.found, self.asked = found, 0
+
+    def find_again(self, image_rgb: ByteArray, face: Face) -> Face | None:
+        self.asked += 1
+        return self.found
+
+
+def _at(left: float) -> Face:
+    return Face((left, 0, 10, 10), np.zeros((5, 2), np.float32), 0.9)
+
+
+@pytest.mark.parametrize(
+    ("known", "found", "matches", "asked"),
+    [(5, None, False, 0), (0, None, True, 1), (0, _at(0), True, 1), (0, _at(5), False, 1)],
+)
+def test_what_matches_as_the_source_lay_is_looked_at_as_it_lies_itself(
+    monkeypatch: pytest.MonkeyPatch, known: float, found: Face | None, matches: bool, asked: int
+) -> None:
+    monkeypatch.setattr("reverse_personalization.identity.verification.threshold_of", lambda recogniser: 0.5)
+    detector: Any = Finding(found)
+    verifier = Verifier(detector, [(OfPlace(), "verifier")])
+    embeddings = {"of-place": np.array([known], np.float32)}
+    assert verifier.still_matches(np.zeros((20, 20, 3), np.uint8), _at(0), embeddings) is matches
+    assert detector.asked == asked
