@@ -1,7 +1,7 @@
 """dlib's ResNet-29, read from dlib's own file and run by OpenCV.
 
 dlib's wheels run it without a BLAS, in one thread that holds the interpreter: about .06 s a face, and OpenCV is several
-times as fast. `tests/identity/test_dlib_resnet.py` compares both.
+times as fast. `tests/identity/test_dlib_network.py` compares both.
 """
 
 from __future__ import annotations
