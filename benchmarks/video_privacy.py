@@ -34,6 +34,7 @@ from reverse_personalization.identity.sface import SFace
 from reverse_personalization.settings import Settings
 from reverse_personalization.video.anonymizing import anonymize_video
 from reverse_personalization.video.reading import VideoReader
+from reverse_personalization.video.rendering import UNCLEAR
 
 FRAMES, RATE, BEST, SIDE = 24, 25, 5, 480
 THREADS = 1
@@ -41,9 +42,13 @@ THREADS = 1
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """A clip as recognisers see it: per recogniser, float32 n x d, its best frames first; and obscured frames."""
+    """A clip as recognisers see it: per recogniser, float32 n x d, its best frames first; and what became of its faces.
+
+    That is, in how many frames: of faces that no recogniser knows, which are all obscured, and of the others.
+    """
 
     embeddings: dict[str, FloatArray]
+    unclear: int
     obscured: int
     frames: int
 
@@ -62,9 +67,11 @@ def main() -> None:
         gallery = list(pool.map(known, photos, chunksize=16))
         before = list(pool.map(partial(clip_of, anonymized=False), trials))
         after = list(pool.map(partial(clip_of, anonymized=True), trials))
-    frames = sum(seen.frames for seen in after)
-    hidden = sum(seen.obscured for seen in after)
-    print(f"{len(trials)} clips of {FRAMES} frames; {Rate(hidden, frames)} face frames obscured")
+    hidden = Rate(sum(seen.obscured for seen in after), sum(seen.frames for seen in after))
+    print(
+        f"{len(trials)} clips of {FRAMES} frames; {hidden} of the frames of faces that recognisers know are obscured, "
+        f"and {sum(seen.unclear for seen in after)} of others"
+    )
     for name in ("sface", "dlib-resnet"):
         rows = np.stack([of[name] for of in gallery])
         for what, clips in (("untouched", before), ("anonymized", after)):
@@ -116,17 +123,19 @@ def known(photo: Path) -> dict[str, FloatArray]:
 def clip_of(trial: Trial, *, anonymized: bool) -> Seen:
     """Make a person's clip, anonymize it if so asked, and look at it."""
     with tempfile.TemporaryDirectory() as folder:
-        path, obscured, total = film(trial.photo, Path(folder) / "in.mp4"), 0, FRAMES
+        path, unclear, obscured, frames = film(trial.photo, Path(folder) / "in.mp4"), 0, 0, FRAMES
         if anonymized:
             output = Path(folder) / "out.mp4"
             try:
                 record = anonymize_video(path, output, Settings(seed=0), anonymizer=anonymizer())
             except ReversePersonalizationError:
-                return Seen({name: np.zeros((0, 128), np.float32) for name in tools()[1]}, FRAMES, FRAMES)
-            obscured = sum(track.frames.get("obscured", 0) for track in record.tracks)
-            total = sum(sum(track.frames.values()) for track in record.tracks)
+                return Seen({name: np.zeros((0, 128), np.float32) for name in tools()[1]}, 0, FRAMES, FRAMES)
+            clear = [track for track in record.tracks if track.reason != UNCLEAR]
+            obscured = sum(track.frames.get("obscured", 0) for track in clear)
+            frames = sum(sum(track.frames.values()) for track in clear)
+            unclear = sum(sum(track.frames.values()) for track in record.tracks) - frames
             path = output
-        return Seen(look(path), obscured, total)
+        return Seen(look(path), unclear, obscured, frames)
 
 
 def film(photo: Path, path: Path) -> Path:

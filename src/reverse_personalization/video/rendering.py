@@ -45,6 +45,7 @@ DEFAULTS = VideoOptions()
 MAY_FAIL = 0.25
 # How often at most a better stranger is looked for while some of those frames do not.
 SPARE = 3
+UNCLEAR = "Never seen clearly enough to be verified."
 
 
 class VideoAnonymizer:
@@ -162,7 +163,7 @@ class VideoAnonymizer:
     def stranger(self, person: int, samples: Sequence[Sample]) -> Stranger:
         """Escalate until the change verifies on nearly all samples, and a little further if it does not on all."""
         if not samples:
-            return Stranger(None, {}, 0, "Never seen clearly enough to be verified.")
+            return Stranger(None, {}, 0, UNCLEAR)
         known = mean_embeddings(samples)
         met = self._anonymizer.registry.meet(known) if self._settings.consistent else None
         best, resort = (Fewest(int(MAY_FAIL * len(samples)) + 1) for _ in range(2))
