@@ -10,7 +10,7 @@ import pytest
 import fake_engines
 from reverse_personalization import weights
 from reverse_personalization.anonymizer import Anonymizer
-from reverse_personalization.errors import UsageError
+from reverse_personalization.errors import EngineError, UsageError
 from reverse_personalization.faces.detection import YuNetDetector
 from reverse_personalization.faces.face import Face
 from reverse_personalization.identity.thresholds import threshold
@@ -277,6 +277,36 @@ def test_single_faces_are_kept_or_obscured_on_request(astronaut: Any, anonymizer
     assert not kept.changed.any()
     obscured = anonymizer.anonymize(astronaut.image_rgb, choices={0: "obscure"})
     assert [(f.verdict, f.reason) for f in obscured.faces] == [("obscured", "Obscured on request.")]
+
+
+def test_what_hides_a_doubtful_face_does_not_cover_one_that_is_replaced(
+    astronaut: Any, quick: Anonymizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encode = quick.engine.encode
+
+    def only_the_astronaut(image_rgb: Any, face: Face) -> Any:
+        if face is not astronaut.face:
+            raise EngineError("No mesh fits.")
+        return encode(image_rgb, face)
+
+    def beside(other: Face) -> Any:
+        monkeypatch.setattr(quick.detector, "detect", lambda image_rgb: [other, astronaut.face])
+        return quick.anonymize(astronaut.image_rgb)
+
+    monkeypatch.setattr(quick.engine, "encode", only_the_astronaut)
+    x, y, w, h = astronaut.face.box
+    moved = astronaut.face.keypoints + np.float32([0, 0.8 * h])
+    both = beside(Face((x, y + 0.8 * h, w, h), moved, 0.7))
+    alone = beside(Face((0, 0, 8, 8), moved, 0.7))
+    assert [face.verdict for face in both.faces] == ["obscured", alone.faces[1].verdict]
+    eyes = np.round(astronaut.face.keypoints[:2]).astype(int)
+    mouth = np.round(astronaut.face.keypoints[3:]).astype(int)
+    rows, columns = slice(eyes[:, 1].min(), mouth[:, 1].max()), slice(eyes[:, 0].min(), eyes[:, 0].max())
+    np.testing.assert_allclose(
+        both.image[rows, columns].mean(2).mean(1), alone.image[rows, columns].mean(2).mean(1), atol=15
+    )
+    hidden = slice(round(y + 1.3 * h), round(y + 1.6 * h)), slice(round(x + 0.3 * w), round(x + 0.7 * w))
+    assert (both.image[hidden] != astronaut.image_rgb[hidden]).any(2).mean() > 0.9
 
 
 def test_a_place_marked_by_hand_is_hidden(astronaut: Any, anonymizer: Anonymizer) -> None:

@@ -17,12 +17,12 @@ from reverse_personalization.settings import Fallback
 KINDS: tuple[Fallback, ...] = ("pixelate", "blur", "solid")
 
 
-def in_ellipse(image_rgb: ByteArray, face: Face, slack: float) -> Any:
+def in_ellipse(image_rgb: ByteArray, face: Face, slack: float, margin: float = MARGIN) -> Any:
     """Which pixels lie in the face's ellipse, `slack` pixels wider."""
     x, y, w, h = face.box
     rows, columns = np.mgrid[: image_rgb.shape[0], : image_rgb.shape[1]]
-    across = (columns - x - w / 2) / ((0.5 + MARGIN) * w + slack)
-    down = (rows - y - h / 2) / ((0.5 + MARGIN) * h + slack)
+    across = (columns - x - w / 2) / ((0.5 + margin) * w + slack)
+    down = (rows - y - h / 2) / ((0.5 + margin) * h + slack)
     return across**2 + down**2 <= 1
 
 
@@ -86,3 +86,23 @@ def test_pixelate_makes_a_few_blocks(astronaut: Any) -> None:
 def test_solid_leaves_one_colour(astronaut: Any) -> None:
     rendering = obscure(astronaut.image_rgb, astronaut.face, kind="solid")
     assert len(np.unique(rendering.image_rgb[rendering.changed], axis=0)) == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_face_beside_it_is_not_covered(kind: Fallback, astronaut: Any) -> None:
+    x, y, w, h = astronaut.face.box
+    below = Face((x, y + 0.8 * h, w, h), astronaut.face.keypoints, 0.7)
+    rendering = obscure(astronaut.image_rgb, below, kind=kind, spared=[astronaut.face])
+    changed = (paste(astronaut.image_rgb, rendering) != astronaut.image_rgb).any(2)
+    assert not changed[in_ellipse(astronaut.image_rgb, astronaut.face, -2, margin=0)].any()
+    alone = (paste(astronaut.image_rgb, obscure(astronaut.image_rgb, below, kind=kind)) != astronaut.image_rgb).any(2)
+    elsewhere = ~in_ellipse(astronaut.image_rgb, astronaut.face, 2, margin=0)
+    np.testing.assert_array_equal(changed[elsewhere], alone[elsewhere])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_face_within_another_is_hidden_all_the_same(kind: Fallback, astronaut: Any) -> None:
+    x, y, w, h = astronaut.face.box
+    within = Face((x + w / 4, y + h / 4, w / 2, h / 2), astronaut.face.keypoints, 0.7)
+    spared = obscure(astronaut.image_rgb, within, kind=kind, spared=[astronaut.face])
+    np.testing.assert_array_equal(spared.changed, obscure(astronaut.image_rgb, within, kind=kind).changed)

@@ -183,7 +183,9 @@ class Anonymizer:
         picture = canvas.photo.image_rgb
         # The noise hangs on the picture, not on its turn in a batch.
         digest = hashlib.blake2b(np.ascontiguousarray(picture).data, digest_size=16).hexdigest()
-        for index, face in enumerate(self.detector.detect(picture)):
+        found = enumerate(self.detector.detect(picture))
+        # Who is surer a face comes first: what hides another one does not cover it.
+        for index, face in sorted(found, key=lambda one: -one[1].score):
             work = FaceAtWork(canvas, index, face, (digest, index), spare=self.settings.gaze_tries)
             if choices.get(index) == "keep":
                 work.settle(*_kept(work, "Left on request."))
@@ -202,6 +204,7 @@ class Anonymizer:
                     continue
                 work.embedding = self._embedding(picture, work.source)
                 work.encoded = self.engine.encode(picture, face)
+                canvas.replacing.append(face)
                 if self.settings.consistent:
                     work.person = self.registry.meet(work.source.embeddings)
                     work.labels = "person", work.person.number
@@ -362,7 +365,8 @@ class Anonymizer:
 
     def _obscure(self, work: FaceAtWork, reason: str) -> None:
         """Obscure a face so that it cannot be matched either."""
-        rendering, check = hide(work.canvas.image, work.source, self.verifier, kind=self.settings.fallback)
+        kind, spared = self.settings.fallback, work.surer
+        rendering, check = hide(work.canvas.image, work.source, self.verifier, kind=kind, spared=spared)
         work.canvas.image = paste(work.canvas.image, rendering)
         work.settle(_result(work, "obscured", reason, check), rendering)
 
@@ -375,7 +379,7 @@ def _kept(work: FaceAtWork, reason: str, likenesses: tuple[Likeness, ...] = ()) 
 
 def _hide(work: FaceAtWork, reason: str, *, failed: bool = True) -> None:
     """Obscure a face of which nothing can be verified: solid, which leaves nothing to match."""
-    rendering = obscure(work.canvas.image, work.face, kind="solid")
+    rendering = obscure(work.canvas.image, work.face, kind="solid", spared=work.surer)
     work.canvas.image = paste(work.canvas.image, rendering)
     face = work.face
     work.settle(FaceResult(face.box, face.score, "obscured", reason, work.tries, failed=failed), rendering)

@@ -73,11 +73,13 @@ class Canvas:
     Attributes:
         photo: what was read.
         image: uint8 H x W x 3 RGB, the picture so far.
+        replacing: faces that are tried; in the end each is replaced or obscured.
     """
 
     def __init__(self, photo: Photo) -> None:
         """Start from the source."""
         self.photo, self.image = photo, photo.image_rgb
+        self.replacing: list[Face] = []
         self._taken = np.zeros(self.image.shape[:2], bool)
         self._results: dict[int, FaceResult] = {}
 
@@ -158,6 +160,11 @@ class FaceAtWork:
     best: Candidate | None = None
     resort: Candidate | None = None
     settled: bool = False
+
+    @property
+    def surer(self) -> list[Face]:
+        """Other faces of the picture that are tried, and that the detector is surer of."""
+        return [face for face in self.canvas.replacing if face.score > self.face.score]
 
     def offer(self, candidate: Candidate) -> None:
         """Keep a candidate if it is better than the best."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from reverse_personalization.faces.compositing import Rendering, paste
-from reverse_personalization.faces.face import ByteArray
+from reverse_personalization.faces.face import ByteArray, Face
 from reverse_personalization.identity.verification import Check, Source, Verifier
 from reverse_personalization.obscuring import obscure
 from reverse_personalization.settings import Fallback
@@ -12,7 +14,9 @@ from reverse_personalization.settings import Fallback
 COARSER = (1.0, 2.0, 4.0)
 
 
-def hide(image_rgb: ByteArray, source: Source, verifier: Verifier, *, kind: Fallback) -> tuple[Rendering, Check]:
+def hide(
+    image_rgb: ByteArray, source: Source, verifier: Verifier, *, kind: Fallback, spared: Sequence[Face] = ()
+) -> tuple[Rendering, Check]:
     """Obscure a face as coarsely as it takes; solid if all else fails.
 
     Where no recogniser knows the face, their word on what hides it is worth nothing: it is hidden as coarsely as any,
@@ -23,13 +27,14 @@ def hide(image_rgb: ByteArray, source: Source, verifier: Verifier, *, kind: Fall
         source: the face, before anything was done.
         verifier: which must not match what hides it.
         kind: how it is obscured.
+        spared: faces that are not to be covered, see `obscure`.
     """
     if not verifier.knows(source):
-        return obscure(image_rgb, source.face, kind=kind, strength=COARSER[-1]), Check((), None)
+        return obscure(image_rgb, source.face, kind=kind, strength=COARSER[-1], spared=spared), Check((), None)
     for strength in COARSER:
-        rendering = obscure(image_rgb, source.face, kind=kind, strength=strength)
+        rendering = obscure(image_rgb, source.face, kind=kind, strength=strength, spared=spared)
         check = verifier.check(paste(image_rgb, rendering), source)
         if not check.matches:
             return rendering, check
-    rendering = obscure(image_rgb, source.face, kind="solid")
+    rendering = obscure(image_rgb, source.face, kind="solid", spared=spared)
     return rendering, verifier.check(paste(image_rgb, rendering), source)

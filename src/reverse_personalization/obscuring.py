@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import cast
 
 import cv2
@@ -14,12 +14,16 @@ from reverse_personalization.settings import Fallback
 
 # The ellipse reaches this far beyond the detector's box on every side, as a share of the box's sides.
 MARGIN = 0.22
+# Share of a face that another one's may overlap, so that it is still hidden where that one is left out.
+MOST_SPARED = 1 / 3
 PIXELATE_BLOCKS = 5
 # Standard deviation of the blur, as a share of the face's size.
 BLUR_SIGMA = 0.2
 
 
-def obscure(image_rgb: ByteArray, face: Face, *, kind: Fallback, strength: float = 1.0) -> Rendering:
+def obscure(
+    image_rgb: ByteArray, face: Face, *, kind: Fallback, strength: float = 1.0, spared: Iterable[Face] = ()
+) -> Rendering:
     """Hide a face under an ellipse.
 
     Args:
@@ -27,6 +31,8 @@ def obscure(image_rgb: ByteArray, face: Face, *, kind: Fallback, strength: float
         face: the face to hide.
         kind: how.
         strength: at 2, blocks are twice as large and blur is twice as wide; "solid" knows no strength.
+        spared: faces that are dealt with by themselves; the ellipses in their boxes are left out, unless much of this
+            face lies in one.
     """
     rows, columns = _region(image_rgb, face)
     before = image_rgb[rows, columns]
@@ -34,6 +40,11 @@ def obscure(image_rgb: ByteArray, face: Face, *, kind: Fallback, strength: float
         return Rendering(rows, columns, before, np.zeros(before.shape[:2], bool))
     hidden = _KINDS[kind](before, face.size, strength)
     mask = ellipse(rows, columns, face, MARGIN)
+    own = ellipse(rows, columns, face, 0)
+    for other in spared:
+        theirs = ellipse(rows, columns, other, 0)
+        if (own & theirs).sum() <= MOST_SPARED * own.sum():
+            mask &= ~theirs
     return Rendering(rows, columns, hidden, mask & (hidden != before).any(2))
 
 

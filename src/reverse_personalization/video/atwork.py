@@ -101,6 +101,11 @@ class TrackAtWork:
         self._held = 0
         self._counts: Counter[str] = Counter()
 
+    @property
+    def stays(self) -> bool:
+        """Whether the face may stay visible."""
+        return self.entry.action == "keep" or self.visible is not None
+
     def encoded(self, engine: CompactEngine, original: ByteArray, face: Face) -> Encoded:
         """The face of a frame taken apart, steadied by the frame before; that of the following frame is begun.
 

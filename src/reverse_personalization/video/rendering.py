@@ -112,10 +112,12 @@ class VideoAnonymizer:
     ) -> ByteArray:
         """A frame with all its faces done."""
         image = frame.image_rgb
-        for track, face in faces.get(frame.index, {}).items():
+        present = faces.get(frame.index, {})
+        for track, face in present.items():
             next_face = faces.get(following.index, {}).get(track) if following else None
             work[track].following = (following.image_rgb, next_face) if following and next_face else None
-            image = self.done(image, frame.image_rgb, face, work[track])
+            surer = [other for number, other in present.items() if other.score > face.score and not work[number].stays]
+            image = self.done(image, frame.image_rgb, face, work[track], spared=surer)
         return image
 
     def _writer(
@@ -220,8 +222,18 @@ class VideoAnonymizer:
         is_lost = check.face is None or verifier.still_matches(result, sample.face, known)
         return None if is_lost else check
 
-    def done(self, image: ByteArray, original: ByteArray, face: Face, work: TrackAtWork) -> ByteArray:
-        """The frame with one face done; whatever goes wrong, the face does not stay."""
+    def done(
+        self, image: ByteArray, original: ByteArray, face: Face, work: TrackAtWork, *, spared: Sequence[Face] = ()
+    ) -> ByteArray:
+        """The frame with one face done; whatever goes wrong, the face does not stay.
+
+        Args:
+            image: uint8 H x W x 3, with what was done to other faces.
+            original: the frame as it was.
+            face: where it is.
+            work: its track.
+            spared: other faces of the frame that do not stay, and that are not covered if this one is obscured.
+        """
         if work.entry.action == "keep":
             return work.count(image, "kept")
         if work.entry.action == "replace" and work.visible is not None:
@@ -243,7 +255,7 @@ class VideoAnonymizer:
             if replaced is not None:
                 return work.count(replaced, "anonymized")
             work.hold()
-        rendering = obscure(image, face, kind=self._settings.fallback)
+        rendering = obscure(image, face, kind=self._settings.fallback, spared=spared)
         return work.count(paste(image, rendering), "obscured")
 
     def _seen(self, original: ByteArray, face: Face) -> Face | None:
