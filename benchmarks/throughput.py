@@ -23,7 +23,7 @@ from PIL import Image
 
 from reverse_personalization import Anonymizer
 
-BATCH = 8
+BATCH = 32
 REVPERS = (sys.executable, "-m", "reverse_personalization")
 
 

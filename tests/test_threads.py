@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 
+import cv2
 import pytest
 
 from reverse_personalization.threads import side_by_side
@@ -33,6 +34,15 @@ def test_every_job_is_done_once_by_somebody_who_does_nothing_else() -> None:
     assert Counter(job for worker in workers for job in worker.done) == Counter(range(50))
     assert not any(worker.overrun for worker in workers)
     assert sum(bool(worker.done) for worker in workers) > 1
+
+
+def test_opencv_has_its_threads_back_afterwards() -> None:
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(2)
+    seen: list[int] = []
+    side_by_side(lambda worker, job: seen.append(cv2.getNumThreads()), [Worker(), Worker()], range(4))
+    assert (seen, cv2.getNumThreads()) == ([1] * 4, 2)
+    cv2.setNumThreads(before)
 
 
 def test_a_job_that_fails_keeps_nobody_from_the_others() -> None:

@@ -30,7 +30,7 @@ CONTOUR_OUTER, CONTOUR_INNER = 0, 8
 def _interpreter(name: str) -> Interpreter:
     path = str(weights.path(name))
     with _silenced():
-        interpreter = Interpreter(path, num_threads=2)
+        interpreter = Interpreter(path, num_threads=1)
         interpreter.allocate_tensors()
     return interpreter
 
