@@ -11,7 +11,7 @@ M_MMAP_THRESHOLD: Final = -3
 # Bytes from which memory is given back as soon as it is free, at least and at most. The grey pictures of videos are
 # no smaller; what the rendering computes with is, and would cost a tenth of its time if it were got anew each time.
 LEAST: Final = 32_768
-MOST: Final = 1_048_576
+MOST: Final = 262_144
 
 
 def keep_pictures_apart(pixels: int) -> None:
