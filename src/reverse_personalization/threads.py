@@ -12,6 +12,7 @@ import cv2
 
 Worker = TypeVar("Worker")
 Job = TypeVar("Job")
+Result = TypeVar("Result")
 
 
 def side_by_side(do: Callable[[Worker, Job], None], workers: Sequence[Worker], jobs: Iterable[Job]) -> None:
@@ -20,20 +21,26 @@ def side_by_side(do: Callable[[Worker, Job], None], workers: Sequence[Worker], j
     Raises:
         Exception: what the first job that failed did raise, when all have ended.
     """
+    by_idle = by_whoever_is_idle(do, workers)
+    with _one_opencv_thread(), ThreadPoolExecutor(len(workers)) as pool:
+        for done in [pool.submit(by_idle, job) for job in jobs]:
+            done.result()
+
+
+def by_whoever_is_idle(do: Callable[[Worker, Job], Result], workers: Sequence[Worker]) -> Callable[[Job], Result]:
+    """What does a job with a worker that does no other meanwhile; it waits until there is one."""
     idle: SimpleQueue[Worker] = SimpleQueue()
     for worker in workers:
         idle.put(worker)
 
-    def next_one(job: Job) -> None:
+    def done(job: Job) -> Result:
         worker = idle.get()
         try:
-            do(worker, job)
+            return do(worker, job)
         finally:
             idle.put(worker)
 
-    with _one_opencv_thread(), ThreadPoolExecutor(len(workers)) as pool:
-        for done in [pool.submit(next_one, job) for job in jobs]:
-            done.result()
+    return done
 
 
 @contextmanager

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from queue import SimpleQueue
 from typing import Any, Final, ParamSpec, TypeVar, cast
+
+from reverse_personalization.threads import by_whoever_is_idle
 
 Item = TypeVar("Item")
 Tool = TypeVar("Tool")
@@ -38,17 +39,7 @@ def ahead(items: Iterable[Item], size: int) -> Generator[Item]:
 
 def spread(tools: Sequence[Tool], work: Callable[[Tool, Item], Result], items: Iterable[Item]) -> Generator[Result]:
     """What `work` makes of each item, in their order, with as many threads as tools: none is shared."""
-    free: SimpleQueue[Tool] = SimpleQueue()
-    for tool in tools:
-        free.put(tool)
-
-    def done(item: Item) -> Result:
-        tool = free.get()
-        try:
-            return work(tool, item)
-        finally:
-            free.put(tool)
-
+    done = by_whoever_is_idle(work, tools)
     pool = ThreadPoolExecutor(len(tools))
     waiting: deque[Future[Result]] = deque()
     try:
