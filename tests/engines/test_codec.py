@@ -9,22 +9,11 @@ import cv2
 import numpy as np
 import pytest
 
-from reverse_personalization.engines.compact.codec import (
-    EXPOSED,
-    LIGHT_SCALE,
-    OVEREXPOSED,
-    Decoding,
-    Encoding,
-    FaceCodec,
-    denormalise,
-    normalise,
-    pack,
-    pack_mask,
-    smooth,
-    unpack,
-)
+from reverse_personalization.engines.compact.codec import LIGHT_SCALE, Decoding, Encoding, FaceCodec
 from reverse_personalization.engines.compact.engine import CompactEngine
+from reverse_personalization.engines.compact.finishing import EXPOSED, OVEREXPOSED
 from reverse_personalization.engines.compact.frame import SIZE
+from reverse_personalization.engines.compact.textures import denormalise, normalise, pack, pack_mask, smooth, unpack
 from reverse_personalization.faces import topology
 from reverse_personalization.faces.compositing import paste
 from reverse_personalization.faces.mesh import FaceMesher

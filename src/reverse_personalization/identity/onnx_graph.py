@@ -13,6 +13,7 @@ from reverse_personalization.faces.face import FloatArray
 _IR_VERSION: Final = 4
 _OPSET: Final = 9
 _FLOAT: Final = 1
+_INT: Final = 2
 _INTS: Final = 7
 
 
@@ -24,9 +25,16 @@ class OnnxGraph:
         self._nodes: list[bytes] = []
         self._weights: list[bytes] = []
         self._name = name
-        self._input = _value("input", input_shape)
+        self._inputs = [_value("input", input_shape)]
 
-    def add(self, operator: str, *inputs: str, weights: Sequence[FloatArray] = (), **attributes: Sequence[int]) -> str:
+    def input(self, name: str, shape: Sequence[int]) -> str:
+        """Add another float input, and return its name."""
+        self._inputs.append(_value(name, shape))
+        return name
+
+    def add(
+        self, operator: str, *inputs: str, weights: Sequence[FloatArray] = (), **attributes: int | Sequence[int]
+    ) -> str:
         """Add an operator of opset 9 with its weights, and return the name of its output."""
         output = f"{operator.lower()}{len(self._nodes)}"
         names = [f"{output}.{i}" for i in range(len(weights))]
@@ -46,7 +54,7 @@ class OnnxGraph:
             b"".join(_bytes(1, node) for node in self._nodes)
             + _text(2, self._name)
             + b"".join(_bytes(5, weights) for weights in self._weights)
-            + _bytes(11, self._input)
+            + b"".join(_bytes(11, value) for value in self._inputs)
             + _bytes(12, _value(output, output_shape))
         )
         return _integer(1, _IR_VERSION) + _bytes(7, graph) + _bytes(8, _integer(2, _OPSET))
@@ -73,7 +81,9 @@ def _text(field: int, content: str) -> bytes:
     return _bytes(field, content.encode())
 
 
-def _attribute(name: str, values: Sequence[int]) -> bytes:
+def _attribute(name: str, values: int | Sequence[int]) -> bytes:
+    if isinstance(values, int):
+        return _text(1, name) + _integer(3, values) + _integer(20, _INT)
     return _text(1, name) + b"".join(_integer(8, value) for value in values) + _integer(20, _INTS)
 
 

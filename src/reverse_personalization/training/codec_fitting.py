@@ -9,8 +9,9 @@ import numpy as np
 from numpy.polynomial.legendre import legval
 from numpy.typing import NDArray
 
-from reverse_personalization.engines.compact.codec import normalise, pack, place
+from reverse_personalization.engines.compact.codec import place
 from reverse_personalization.engines.compact.frame import SIZE, CanonicalFrame
+from reverse_personalization.engines.compact.textures import normalise, pack
 from reverse_personalization.faces import topology
 from reverse_personalization.faces.face import FloatArray, Mesh
 from reverse_personalization.training.dataset import TrainingFaces

@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reverse_personalization.engines.compact.attributes import Wish
-from reverse_personalization.engines.compact.codec import FaceCodec, smooth, unpack
+from reverse_personalization.engines.compact.codec import FaceCodec
 from reverse_personalization.engines.compact.population import Population
 from reverse_personalization.engines.compact.rendering import Renderer
 from reverse_personalization.engines.compact.settling import MeshedFace, Settler
+from reverse_personalization.engines.compact.sight import View
+from reverse_personalization.engines.compact.textures import smooth, unpack
 from reverse_personalization.faces.bearing import EXPRESSIONS, expression
 from reverse_personalization.faces.compositing import paste
 from reverse_personalization.faces.face import ByteArray, Face, FloatArray, Mesh
@@ -111,7 +113,7 @@ class _Experiment:
         """Changes of a face's codes (d), of its embedding (128) and of its expression (e)."""
         crop, mesh, own = faces.crop[index], Mesh(faces.vertices[index], 1.0), faces.embedding[index]
         encoding = self._codec.encode(crop, mesh)
-        face = MeshedFace(mesh, encoding)
+        face = MeshedFace(mesh, encoding, View.of(crop, self._place, mesh))
         who, how = self._seen(crop, mesh)
         for _ in range(CHANGES):
             codes = self._changed(encoding.codes, own)

@@ -16,15 +16,22 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from reverse_personalization.engines.compact.frame import SIZE, CanonicalFrame
+from reverse_personalization.engines.compact.finishing import finished
+from reverse_personalization.engines.compact.frame import CanonicalFrame
+from reverse_personalization.engines.compact.textures import (
+    Tone,
+    denormalise,
+    normalise,
+    pack,
+    pack_gradient,
+    pack_mask,
+    smooth,
+    unpack,
+)
 from reverse_personalization.faces import topology
 from reverse_personalization.faces.alignment import similarity_transform
 from reverse_personalization.faces.face import ByteArray, FloatArray, Mesh
 
-# Chroma is worth less than luma to the eye and to recognisers.
-CHROMA_WEIGHT = 0.7
-LEAST_CONTRAST = 0.04
-LEAST_LUMA = 0.1
 # Variance of a texel that the codes do not hold (luma has variance 1): the prior's weight in the fit.
 TEXEL_NOISE = 0.3
 # One texel of so many stands for its neighbours, texels that miss less than this count as seen, and beyond this share
@@ -48,27 +55,6 @@ RENEWAL = 0.3
 # What of the source's texture the codes do not hold, and changes more slowly than over so many texels, is the scene's
 # light.
 LIGHT_SCALE = 10.0
-# Components blur; detail finer than so many texels is made so much stronger.
-SHARP_SCALE, SHARPENING = 1.5, 0.7
-# Quantiles of a face's luma beyond which nothing new shines or is dark, and the share that stays of what would be:
-# the photo's exposure holds for the stranger, too.
-EXPOSED = (0.02, 0.97)
-OVEREXPOSED = 0.2
-
-
-@dataclass(frozen=True, eq=False)
-class Tone:
-    """What is divided out of a texture, and stays with the picture.
-
-    Attributes:
-        luma: mean luma, 0 to 1.
-        contrast: standard deviation of luma.
-        chroma: float32 2, mean B - Y and mean R - Y.
-    """
-
-    luma: float
-    contrast: float
-    chroma: FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,13 +177,18 @@ class FaceCodec:
         offset = (components[of_texture:] @ self._tensors["shape_basis"]).reshape(topology.VERTICES, 3)
         seen = encoding.coverage * self.frame.modelled
         texture = encoding.texture + denormalise(drawn, encoding.tone) + encoding.light - encoding.detail
-        texture += SHARPENING * (texture - smooth(texture, seen, SHARP_SCALE)) * seen[..., None]
-        texture -= _overexposure(encoding.texture, texture, seen > 0.5)[..., None]
+        texture = finished(encoding.texture, texture, seen, self.frame.skin)
         return Decoding(
             np.where(self.frame.modelled[..., None], texture, encoding.texture),
             float(1 - np.exp(-encoding.distance(codes) / RENEWAL)),
             offset @ encoding.placement[:, :3] / encoding.scale**2,
         )
+
+    def follow(self, encoding: Encoding, gradient_rgb: FloatArray) -> FloatArray:
+        """How something follows the codes that change, float32 d, given how it follows the texture in RGB."""
+        of_texture = self._tensors["texture_basis"] @ pack_gradient(gradient_rgb, encoding.tone, self.frame)
+        of_codes = self._tensors["rotation"][:, : len(of_texture)] @ of_texture
+        return np.asarray(of_codes * (self.kept == 0), np.float32)
 
     def _fit(self, residual: FloatArray, seen: FloatArray) -> FloatArray:
         """Most probable components given the texels that are seen (ridge regression)."""
@@ -255,77 +246,3 @@ def place(mesh: Mesh, mean_shape: FloatArray) -> tuple[FloatArray, FloatArray]:
     rigid = list(topology.RIGID)
     placement = similarity_transform(mesh.vertices[rigid], mean_shape[rigid])
     return placement, mesh.vertices @ placement[:, :3].T + placement[:, 3]
-
-
-def normalise(texture_rgb: FloatArray, seen: FloatArray) -> tuple[FloatArray, Tone]:
-    """Divide tone and contrast out of a float SIZE x SIZE x 3 RGB texture; gives luma, B - Y, R - Y."""
-    luma = _luma(texture_rgb)
-    chroma = texture_rgb[..., [2, 0]] - luma[..., None]
-    weight = seen / max(float(seen.sum()), 1e-6)
-    mean = float((luma * weight).sum())
-    contrast = float(np.sqrt(((luma - mean) ** 2 * weight).sum()))
-    tone = Tone(
-        luma=max(mean, LEAST_LUMA),
-        contrast=max(contrast, LEAST_CONTRAST),
-        chroma=(chroma * weight[..., None]).sum((0, 1)).astype(np.float32),
-    )
-    planes = ((luma - mean) / tone.contrast, *np.moveaxis((chroma - tone.chroma) / tone.luma, 2, 0))
-    return np.stack(planes, 2).astype(np.float32), tone
-
-
-def denormalise(change: FloatArray, tone: Tone) -> FloatArray:
-    """The RGB change, in units of 0 to 1, that a change of luma, B - Y and R - Y stands for."""
-    luma = change[..., 0] * tone.contrast
-    blue, red = change[..., 1] * tone.luma, change[..., 2] * tone.luma
-    green = -(0.299 * red + 0.114 * blue) / 0.587
-    return luma[..., None] + np.stack([red, green, blue], 2)
-
-
-def _overexposure(source_rgb: FloatArray, texture_rgb: FloatArray, seen: NDArray[np.bool_]) -> FloatArray:
-    """What of a texture's luma leaves the range of the source's, SIZE x SIZE."""
-    luma = _luma(texture_rgb)
-    if not seen.any():
-        return np.zeros_like(luma)
-    low, high = np.quantile(_luma(source_rgb)[seen], EXPOSED)
-    return np.asarray((1 - OVEREXPOSED) * (np.maximum(luma - high, 0) + np.minimum(luma - low, 0)), np.float32)
-
-
-def _luma(texture_rgb: FloatArray) -> FloatArray:
-    """Of RGB, SIZE x SIZE."""
-    return np.asarray(texture_rgb @ np.array([0.299, 0.587, 0.114], np.float32), np.float32)
-
-
-def smooth(texture: FloatArray, seen: FloatArray, scale: float) -> FloatArray:
-    """A SIZE x SIZE x k texture blurred by a Gaussian of `scale` texels, where it is seen."""
-    total = cv2.GaussianBlur(texture * seen[..., None], (0, 0), scale).reshape(texture.shape)
-    return np.asarray(total / (cv2.GaussianBlur(seen, (0, 0), scale)[..., None] + 1e-3), np.float32)
-
-
-def pack(texture: FloatArray, frame: CanonicalFrame) -> FloatArray:
-    """The modelled texels as one vector: luma at full, chroma at half resolution."""
-    chroma = CHROMA_WEIGHT * _halved(frame, texture[..., 1:])
-    return np.concatenate([texture[..., 0][frame.modelled], chroma.T.ravel()]).astype(np.float32)
-
-
-def pack_mask(mask: FloatArray, frame: CanonicalFrame) -> FloatArray:
-    """A SIZE x SIZE mask in the order of `pack`."""
-    of_chroma = _halved(frame, mask)
-    return np.concatenate([mask[frame.modelled], of_chroma, of_chroma]).astype(np.float32)
-
-
-def unpack(packed: FloatArray, frame: CanonicalFrame) -> FloatArray:
-    """Undo `pack`: float32 SIZE x SIZE x 3, zero where nothing is modelled."""
-    luma = np.zeros((SIZE, SIZE), np.float32)
-    count = int(frame.modelled.sum())
-    luma[frame.modelled] = packed[:count]
-    small = np.zeros((SIZE // 2, SIZE // 2, 2), np.float32)
-    modelled = frame.modelled[::2, ::2]
-    small[modelled] = packed[count:].reshape(2, -1).T / CHROMA_WEIGHT
-    chroma = cv2.resize(small, (SIZE, SIZE), interpolation=cv2.INTER_LINEAR)
-    return np.concatenate([luma[..., None], chroma], 2)
-
-
-def _halved(frame: CanonicalFrame, full: FloatArray) -> FloatArray:
-    """The modelled texels of a picture at half its resolution."""
-    half = cv2.resize(full, (SIZE // 2, SIZE // 2), interpolation=cv2.INTER_AREA)
-    return np.asarray(half[frame.modelled[::2, ::2]], np.float32)

@@ -17,6 +17,7 @@ from reverse_personalization.engines.compact.denoiser import Expectation, predic
 from reverse_personalization.engines.compact.population import Population
 from reverse_personalization.engines.compact.rendering import Renderer
 from reverse_personalization.engines.compact.settling import MeshedFace, Settled, Settler
+from reverse_personalization.engines.compact.sight import Sight, View
 from reverse_personalization.errors import EngineError
 from reverse_personalization.faces.compositing import Rendering
 from reverse_personalization.faces.face import ByteArray, Face, FloatArray, Mesh
@@ -29,6 +30,8 @@ from reverse_personalization.noise import KeyedNoise
 # Standard deviations beyond which a code is no face's, and root mean square of the codes that change.
 CODE_LIMIT, NORM_LIMIT = 3.0, 1.6
 BATCH = 64
+# Guidance of the mildest that the paper has moves codes by so many standard deviations: as many as there are.
+MILDEST = 5.0
 
 
 class CompactEngine:
@@ -38,9 +41,7 @@ class CompactEngine:
     schedule = STABLE_DIFFUSION
     weights: tuple[str, ...] = ("compact", "face-mesh", "sface")
 
-    def __init__(
-        self, *, guide: Recogniser | None = None, keep: Sequence[str] = (), attributes: str | None = None
-    ) -> None:
+    def __init__(self, *, guide: SFace | None = None, keep: Sequence[str] = (), attributes: str | None = None) -> None:
         """Load the models.
 
         Args:
@@ -62,7 +63,9 @@ class CompactEngine:
         self._mesher = FaceMesher()
         renderer = Renderer(self._codec.frame, keep=keep)
         self._settler = Settler(self._codec, renderer, self._mesher, self._population.expressions)
-        self.guide: Recogniser = guide or SFace()
+        sface = guide or SFace()
+        self.guide: Recogniser = sface
+        self._sight = Sight(self._codec, renderer, sface)
 
     def encode(
         self,
@@ -87,7 +90,7 @@ class CompactEngine:
         if smooth is not None:
             mesh = Mesh(smooth(mesh.vertices), mesh.score)
         encoding = self._codec.encode(image_rgb, mesh, last=None if last is None else last.context.encoding)
-        return Encoded(encoding.codes, self._codec.kept, MeshedFace(mesh, encoding))
+        return Encoded(encoding.codes, self._codec.kept, MeshedFace(mesh, encoding, View.of(image_rgb, face, mesh)))
 
     @property
     def batch(self) -> int:
@@ -118,7 +121,7 @@ class CompactEngine:
         codes, expected = self.stack([face.x0 for face in encoded]), self._population.expected
         return Conditions(
             null=Expectation(np.zeros_like(codes)),
-            identity=Expectation(expected(own)),
+            identity=Expectation(np.stack([self._own(*of) for of in zip(encoded, own, strangers, strict=True)])),
             # Inversion carries the face's own codes; these turn them into the stranger's.
             surrogate=Expectation(np.stack(strangers) - codes),
             opposite=Expectation(expected(-own)),
@@ -178,6 +181,17 @@ class CompactEngine:
         face: MeshedFace = encoded.context
         within = partial(self._within_faces, face.encoding)
         return self._settler.settle(image_rgb, face, within(x), within)
+
+    def _own(self, encoded: Encoded, embedding: FloatArray, stranger: FloatArray) -> FloatArray:
+        """The codes, float32 d, that a face's identity lets expect, for each unit of guidance.
+
+        Found where the stranger stands: there the guide still knows the face by something, and by what is not said
+        by the average face.
+        """
+        face: MeshedFace = encoded.context
+        start, never = self._within_faces(face.encoding, stranger), self._population.told
+        way = self._sight.away(face.view, face.encoding, start, embedding, length=MILDEST, never=never)
+        return -way / MILDEST
 
     def _within_faces(self, encoding: Encoding, x: Array) -> FloatArray:
         """Codes no farther from the average than faces are, or than the face was already."""

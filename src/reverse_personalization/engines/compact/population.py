@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Final, cast
 
 import numpy as np
@@ -38,6 +39,11 @@ class Population:
         self._kept = kept
         self._attributes = self._tensors["attributes"]
         self._steer: FloatArray = np.linalg.pinv(self._attributes).T.astype(np.float32)
+
+    @cached_property
+    def told(self) -> FloatArray:
+        """Orthonormal directions of codes that change attributes or expressions, float32 d x k."""
+        return np.asarray(np.linalg.qr(np.concatenate([self._attributes.T, self.expressions], 1))[0], np.float32)
 
     @property
     def expressions(self) -> FloatArray:

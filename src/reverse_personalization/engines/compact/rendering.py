@@ -41,7 +41,7 @@ class Renderer:
         from_eyes = _distance(polygons(frame.vertices, topology.RIGHT_EYE, topology.LEFT_EYE))
         from_mouth = _distance(polygons(frame.vertices, topology.INNER_LIPS))
         inner = smoothstep(distance / OUTLINE_FADE) * smoothstep(from_mouth / MOUTH_FADE)
-        self._fade = inner * smoothstep((from_eyes - EYE_MARGIN) / EYE_FADE)
+        self.fade: FloatArray = np.asarray(inner * smoothstep((from_eyes - EYE_MARGIN) / EYE_FADE), np.float32)
         self.mobility = _mobility(frame.vertices)
 
     def render(
@@ -73,7 +73,7 @@ class Renderer:
         field = interpolate(covered, moved - origin, self._frame.triangles, values)
         texel_x, texel_y = field[..., 2], field[..., 3]
         seen = _look_up(coverage, texel_x, texel_y) * (covered >= 0)
-        share = renewal * _look_up(coverage * self._fade, texel_x, texel_y) * (covered >= 0)
+        share = renewal * _look_up(coverage * self.fade, texel_x, texel_y) * (covered >= 0)
         if self._keep:
             free = 1 - region_mask(self._keep, mesh.points - origin, size)
             seen, share = seen * free, share * free
