@@ -1,0 +1,56 @@
+"""A new texture fits the photo: no rougher, no more exposed, and sharp."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from reverse_personalization.engines.compact.finishing import MOST_SLOW, SMOOTHEST, finished
+from reverse_personalization.engines.compact.frame import SIZE
+
+SEEN = np.ones((SIZE, SIZE), np.float32)
+
+
+def skin(roughness: float, *, scale: float = 2.0, seed: int = 0) -> Any:
+    noise = np.random.default_rng(seed).standard_normal((SIZE, SIZE)).astype(np.float32)
+    bands = cv2.GaussianBlur(noise, (0, 0), scale)
+    return np.repeat((0.5 + roughness * bands / bands.std())[..., None], 3, 2).astype(np.float32)
+
+
+def detail(texture: Any) -> float:
+    return float((texture - cv2.GaussianBlur(texture, (0, 0), 8)).std())
+
+
+@pytest.mark.parametrize("scale", [1.0, 2.0, 4.0])
+def test_smooth_skin_stays_smooth(scale: float) -> None:
+    smooth, rough = skin(0.01, scale=scale), skin(0.08, scale=scale, seed=1)
+    assert detail(finished(smooth, rough, SEEN, SEEN)) < 2.5 * detail(smooth) + SMOOTHEST < 0.5 * detail(rough)
+
+
+def test_rough_skin_may_be_smoother() -> None:
+    rough, smooth = skin(0.08), skin(0.01, seed=1)
+    assert detail(finished(rough, smooth, SEEN, SEEN)) < 0.4 * detail(rough)
+
+
+def test_what_is_no_skin_may_be_strong() -> None:
+    smooth, strong = skin(0.01), skin(0.06, seed=1)
+    kept = finished(smooth, strong, SEEN, np.zeros_like(SEEN))
+    assert detail(kept) > 1.5 * detail(finished(smooth, strong, SEEN, SEEN))
+
+
+def test_no_shadow_falls_on_skin() -> None:
+    lit = skin(0.05)
+    dark = lit.copy()
+    dark[: SIZE // 2] -= 0.3
+    became = finished(lit, dark, SEEN, SEEN)
+    assert lit[: SIZE // 4].mean() - became[: SIZE // 4].mean() < 2 * MOST_SLOW
+
+
+def test_the_same_texture_only_gets_sharper() -> None:
+    texture = skin(0.04)
+    became = finished(texture, texture, SEEN, SEEN)
+    assert np.corrcoef(became.ravel(), texture.ravel())[0, 1] > 0.98
+    assert np.isfinite(finished(texture, texture, 0 * SEEN, SEEN)).all()

@@ -1,0 +1,84 @@
+"""Guidance goes where the guide notices it: farther than the average of faces would, and past nothing that stays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from reverse_personalization.engines.compact.attributes import Wish
+from reverse_personalization.engines.compact.engine import MILDEST, CompactEngine
+from reverse_personalization.engines.compact.frame import SIZE
+from reverse_personalization.engines.compact.textures import Tone, denormalise, pack_gradient, unpack
+from reverse_personalization.faces.compositing import paste
+from reverse_personalization.identity.base import unit
+from reverse_personalization.identity.sface import SFace
+
+
+@pytest.fixture(scope="module")
+def of_portrait(portrait: Any, compact_engine: CompactEngine, sface: SFace) -> tuple[Any, Any, Any]:
+    encoded = compact_engine.encode(portrait.image_rgb, portrait.face)
+    own = unit(sface.embed(portrait.image_rgb, portrait.face))
+    stranger = compact_engine._population.stranger(encoded.x0, own, Wish(), np.random.default_rng(0))
+    return encoded, own, stranger
+
+
+@pytest.fixture
+def way(of_portrait: Any, compact_engine: CompactEngine) -> Any:
+    encoded, own, stranger = of_portrait
+    return -MILDEST * compact_engine._own(encoded, own, stranger)
+
+
+def likeness(engine: CompactEngine, portrait: Any, encoded: Any, own: Any, codes: Any) -> float:
+    result = paste(portrait.image_rgb, engine.decode(portrait.image_rgb, encoded, codes, drift=np.zeros((468, 2))))
+    return float(unit(engine.guide.embed(result, portrait.face)) @ own)
+
+
+def test_it_leads_away_farther_than_what_faces_have_in_common(
+    portrait: Any, compact_engine: CompactEngine, of_portrait: Any, way: Any
+) -> None:
+    encoded, own, stranger = of_portrait
+    average = -compact_engine._population.expected(own[None])[0]
+    average *= np.linalg.norm(way) / np.linalg.norm(average)
+    before, along, common = (
+        likeness(compact_engine, portrait, encoded, own, stranger + step) for step in (0 * way, way, average)
+    )
+    assert along < before - 0.1
+    assert along < common
+
+
+def test_it_has_the_length_of_the_mildest_guidance(way: Any) -> None:
+    assert np.linalg.norm(way) == pytest.approx(MILDEST, rel=1e-4)
+
+
+def test_what_is_kept_and_what_is_told_apart_stays(compact_engine: CompactEngine, way: Any) -> None:
+    assert np.abs(way[compact_engine._codec.kept == 1]).max() < 1e-6
+    assert np.abs(way @ compact_engine._population.told).max() < 1e-3
+
+
+def test_packing_a_gradient_transposes_unpacking(compact_engine: CompactEngine) -> None:
+    frame, generator = compact_engine._codec.frame, np.random.default_rng(0)
+    tone = Tone(0.5, 0.2, np.zeros(2, np.float32))
+    size = int(frame.modelled.sum() + 2 * frame.modelled[::2, ::2].sum())
+    gradient = generator.standard_normal((SIZE, SIZE, 3)).astype(np.float32)
+    # Chroma of half the resolution is spread by interpolation, and gathered by averages: alike for what is smooth.
+    luma = np.zeros(size, np.float32)
+    luma[: frame.modelled.sum()] = generator.standard_normal(int(frame.modelled.sum()))
+    spread = (denormalise(unpack(luma, frame), tone) * gradient).sum()
+    assert spread == pytest.approx(float(luma @ pack_gradient(gradient, tone, frame)), rel=1e-3)
+
+
+def test_gathering_transposes_drawing_on_the_mesh(
+    portrait: Any, compact_engine: CompactEngine, of_portrait: Any
+) -> None:
+    frame, mesh = compact_engine._codec.frame, of_portrait[0].context.mesh
+    height, width = portrait.image_rgb.shape[:2]
+    _, x = np.mgrid[:height, :width].astype(np.float32)
+    values = np.repeat((x - mesh.points[:, 0].mean())[..., None] / np.ptp(mesh.points[:, 0]), 3, 2).astype(np.float32)
+    gathered = frame.gathered(values, mesh.points)[..., 0]
+    total = gathered[frame.spread(np.ones((468, 1), np.float32))[..., 0] > 0].sum()
+    covered = frame.gathered(np.ones_like(values), mesh.points)[..., 0].sum()
+    hull = np.ptp(mesh.points, axis=0).prod()
+    assert 0.6 * hull < covered < hull
+    assert abs(total) < 0.1 * covered
