@@ -16,6 +16,8 @@ from reverse_personalization.identity.thresholds import threshold_of
 Role = Literal["guide", "verifier"]
 # By how much the guide's similarity should stay below its threshold: what it led down may rise on another photo.
 GUIDE_MARGIN = 0.07
+# By how much similarities of a frame's face may differ between where the source's face lay and where it lies itself.
+NEAR = 0.05
 
 
 @dataclass(frozen=True)
@@ -157,22 +159,25 @@ class Verifier:
 
         Args:
             image_rgb: uint8 H x W x 3.
-            face: the place; it is searched anew only if what is there matches as the source's face lay.
+            face: the place; it is searched anew, as in `check`, where what is there comes near a match as the source's
+                face lay.
             embeddings: by recogniser.
         """
-        if not self._any_matches(image_rgb, face, embeddings):
+        if not self._any_matches(image_rgb, face, embeddings, margin=NEAR):
             return False
         found = self._detector.find_again(image_rgb, face)
-        return found is None or self._any_matches(image_rgb, found, embeddings)
+        return self._any_matches(image_rgb, found or face, embeddings)
 
     def all_match(self, image_rgb: ByteArray, face: Face, embeddings: dict[str, FloatArray]) -> bool:
         """Whether every recogniser takes a face for somebody whose embeddings, by recogniser, are given."""
         similarities = self._similarities(image_rgb, face, embeddings)
         return all(value > self._matches_above[name] for name, value in similarities)
 
-    def _any_matches(self, image_rgb: ByteArray, face: Face, embeddings: Mapping[str, FloatArray]) -> bool:
+    def _any_matches(
+        self, image_rgb: ByteArray, face: Face, embeddings: Mapping[str, FloatArray], *, margin: float = 0.0
+    ) -> bool:
         similarities = self._similarities(image_rgb, face, embeddings)
-        return any(not value <= self._matches_above[name] for name, value in similarities)
+        return any(not value <= self._matches_above[name] - margin for name, value in similarities)
 
     def _similarities(
         self, image_rgb: ByteArray, face: Face, embeddings: Mapping[str, FloatArray]
