@@ -37,7 +37,7 @@ def test_no_picture_shows_a_face_that_was_there(crowd: Path, anonymizer: Anonymi
         faces = anonymizer.detector.detect(image_rgb)
         assert len(faces) == 2
         checks = [verifier.check(result, verifier.source(image_rgb, face)) for face in faces]
-        assert not any(check.matches for check in checks)
+        assert not [check.similarities for check in checks if check.matches]
         replaced.append(sum(check.face is not None for check in checks))
     assert replaced[0] == 0  # nobody is met yet
     assert max(replaced[4:]) == 2

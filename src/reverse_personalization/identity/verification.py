@@ -16,8 +16,8 @@ from reverse_personalization.identity.thresholds import threshold_of
 Role = Literal["guide", "verifier"]
 # By how much the guide's similarity should stay below its threshold: what it led down may rise on another photo.
 GUIDE_MARGIN = 0.07
-# By how much similarities of a frame's face may differ between where the source's face lay and where it lies itself.
-NEAR = 0.05
+# By how much similarities differ with where a detector takes a frame's face to lie.
+FRAME_MARGIN = 0.02
 
 
 @dataclass(frozen=True)
@@ -155,29 +155,23 @@ class Verifier:
     def still_matches(self, image_rgb: ByteArray, face: Face, embeddings: dict[str, FloatArray]) -> bool:
         """Whether a recogniser takes what is in a face's place for somebody whose embeddings are given.
 
-        No margin is asked for: what was chosen with one is to hold from frame to frame.
+        Hardly any margin is asked for: what was chosen with one is to hold from frame to frame.
 
         Args:
             image_rgb: uint8 H x W x 3.
-            face: the place; it is searched anew, as in `check`, where what is there comes near a match as the source's
-                face lay.
+            face: the place; it is searched anew, as in `check`.
             embeddings: by recogniser.
         """
-        if not self._any_matches(image_rgb, face, embeddings, margin=NEAR):
-            return False
-        found = self._detector.find_again(image_rgb, face)
-        return self._any_matches(image_rgb, found or face, embeddings)
+        place = self._detector.find_again(image_rgb, face) or face
+        return any(
+            not value <= self._matches_above[name] - FRAME_MARGIN
+            for name, value in self._similarities(image_rgb, place, embeddings)
+        )
 
     def all_match(self, image_rgb: ByteArray, face: Face, embeddings: dict[str, FloatArray]) -> bool:
         """Whether every recogniser takes a face for somebody whose embeddings, by recogniser, are given."""
         similarities = self._similarities(image_rgb, face, embeddings)
         return all(value > self._matches_above[name] for name, value in similarities)
-
-    def _any_matches(
-        self, image_rgb: ByteArray, face: Face, embeddings: Mapping[str, FloatArray], *, margin: float = 0.0
-    ) -> bool:
-        similarities = self._similarities(image_rgb, face, embeddings)
-        return any(not value <= self._matches_above[name] - margin for name, value in similarities)
 
     def _similarities(
         self, image_rgb: ByteArray, face: Face, embeddings: Mapping[str, FloatArray]
