@@ -13,7 +13,7 @@ from reverse_personalization.engines.compact.codec import FaceCodec
 from reverse_personalization.engines.compact.population import Population
 from reverse_personalization.engines.compact.rendering import Renderer
 from reverse_personalization.engines.compact.settling import MeshedFace, Settler
-from reverse_personalization.engines.compact.sight import View
+from reverse_personalization.engines.compact.sight import LIGHT_SCALE, View
 from reverse_personalization.engines.compact.textures import smooth, unpack
 from reverse_personalization.faces.bearing import EXPRESSIONS, expression
 from reverse_personalization.faces.compositing import paste
@@ -32,9 +32,6 @@ MOST_GUIDANCE = 6.0
 LIMIT = 3.5
 # Ridge penalties.
 OF_EFFECTS, OF_EXPRESSIONS = 300.0, 1000.0
-
-# What changes more slowly than over so many texels is light, not features.
-LIGHT_SCALE = 7.0
 
 Progress = Callable[[int, int], None]
 

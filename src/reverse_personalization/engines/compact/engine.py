@@ -30,7 +30,8 @@ from reverse_personalization.noise import KeyedNoise
 # Standard deviations beyond which a code is no face's, and root mean square of the codes that change.
 CODE_LIMIT, NORM_LIMIT = 3.0, 1.6
 BATCH = 64
-# Guidance of the mildest that the paper has moves codes by so many standard deviations: as many as there are.
+# The paper's mildest guidance is -5, and each unit moves codes by one standard deviation: over so many the way is
+# measured.
 MILDEST = 5.0
 
 
@@ -185,8 +186,7 @@ class CompactEngine:
     def _own(self, encoded: Encoded, embedding: FloatArray, stranger: FloatArray) -> FloatArray:
         """The codes, float32 d, that a face's identity lets expect, for each unit of guidance.
 
-        Found where the stranger stands: there the guide still knows the face by something, and by what is not said
-        by the average face.
+        Measured where the stranger stands: what the guide still knows this face by there, an average cannot say.
         """
         face: MeshedFace = encoded.context
         start, never = self._within_faces(face.encoding, stranger), self._population.told
