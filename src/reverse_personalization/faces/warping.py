@@ -10,6 +10,9 @@ from reverse_personalization.faces.face import FloatArray
 
 # Fractional bits of cv2's polygon corners.
 SUBPIXEL = 4
+# A triangle of less height, pixels, is drawn where no part of it lies, and leads far astray there: what its corners have
+# bounds what is found.
+SLIVER = 2.0
 
 
 def rasterise(
@@ -52,8 +55,19 @@ def interpolate(
     rows, columns = np.nonzero(covered >= 0)
     of_pixel = maps[covered[rows, columns]]
     result = np.zeros((*covered.shape, values.shape[1]), np.float32)
-    result[rows, columns] = of_pixel[:, :, 0] * columns[:, None] + of_pixel[:, :, 1] * rows[:, None] + of_pixel[:, :, 2]
+    found = of_pixel[:, :, 0] * columns[:, None] + of_pixel[:, :, 1] * rows[:, None] + of_pixel[:, :, 2]
+    sliver = _heights(points[triangles])[covered[rows, columns]] < SLIVER
+    corners = values[triangles[covered[rows[sliver], columns[sliver]]]]
+    found[sliver] = np.clip(found[sliver], corners.min(1), corners.max(1))
+    result[rows, columns] = found
     return result
+
+
+def _heights(corners: FloatArray) -> FloatArray:
+    """The least heights of t x 3 x 2 triangles."""
+    sides = np.roll(corners, -1, 1) - corners
+    doubled = np.abs(sides[:, 0, 0] * sides[:, 1, 1] - sides[:, 0, 1] * sides[:, 1, 0])
+    return np.asarray(doubled / np.maximum(np.linalg.norm(sides, axis=2).max(1), 1e-6), np.float32)
 
 
 def _affine_maps(corners: FloatArray, values: FloatArray) -> FloatArray:

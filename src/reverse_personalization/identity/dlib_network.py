@@ -91,7 +91,7 @@ def _model(parameters: Iterator[FloatArray]) -> bytes:
         depth = filters
     head = next(parameters).reshape(depth, LENGTH).T[:, :, None, None]
     value = graph.add("Conv", graph.add("GlobalAveragePool", value), weights=[head], kernel_shape=(1, 1))
-    return graph.serialized(value, (1, LENGTH, 1, 1))
+    return graph.serialized({value: (1, LENGTH, 1, 1)})
 
 
 def _block(

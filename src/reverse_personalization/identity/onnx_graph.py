@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -48,14 +48,14 @@ class OnnxGraph:
         )
         return output
 
-    def serialized(self, output: str, output_shape: Sequence[int]) -> bytes:
-        """The model that computes the value named `output`, as the content of an ONNX file."""
+    def serialized(self, outputs: Mapping[str, Sequence[int]]) -> bytes:
+        """The model that computes the values of these names and shapes, as the content of an ONNX file."""
         graph = (
             b"".join(_bytes(1, node) for node in self._nodes)
             + _text(2, self._name)
             + b"".join(_bytes(5, weights) for weights in self._weights)
             + b"".join(_bytes(11, value) for value in self._inputs)
-            + _bytes(12, _value(output, output_shape))
+            + b"".join(_bytes(12, _value(*output)) for output in outputs.items())
         )
         return _integer(1, _IR_VERSION) + _bytes(7, graph) + _bytes(8, _integer(2, _OPSET))
 

@@ -42,24 +42,23 @@ class SFaceGradient:
     def __init__(self) -> None:
         """Read SFace's weights as OpenCV holds them."""
         net = cv2.dnn.readNetFromONNX(str(weights.path("sface")))
-        layers = list(_layers(net))
-        self._head, self._values = _head(net), (1, len(layers[-1].bias), _LAST, _LAST)
-        self._net = cv2.dnn.readNetFromONNX(np.frombuffer(_model(layers), np.uint8))
+        model, self._outputs = _model(list(_layers(net)), *_head(net))
+        self._net = cv2.dnn.readNetFromONNX(np.frombuffer(model, np.uint8))
 
-    def __call__(self, crop_rgb: ByteArray, direction: FloatArray) -> FloatArray:
-        """By how much the embedding moves along a direction, for each pixel's change by one level.
+    def __call__(self, crop_rgb: ByteArray, known: FloatArray) -> tuple[float, FloatArray]:
+        """How much a face is like somebody, and how that follows what is seen of it.
 
         Args:
             crop_rgb: uint8 112 x 112 x 3, aligned.
-            direction: float32 128, in the space of embeddings that are not normalised.
+            known: float32 128, somebody's embedding, a unit vector.
 
         Returns:
-            float32 112 x 112 x 3.
+            The cosine, -1 to 1, and by how much it rises with each value of a pixel, float32 112 x 112 x 3.
         """
-        above = np.asarray(direction @ self._head, np.float32).reshape(self._values)
         self._net.setInput(cv2.dnn.blobFromImage(crop_rgb, SCALE, mean=MEAN), "input")
-        self._net.setInput(above, "above")
-        return np.asarray(SCALE * self._net.forward()[0].transpose(1, 2, 0), np.float32)
+        self._net.setInput(np.asarray(known, np.float32).reshape(1, -1, 1, 1), "known")
+        cosine, slopes = self._net.forward(self._outputs)
+        return float(cosine.ravel()[0]), np.asarray(SCALE * slopes[0].transpose(1, 2, 0), np.float32)
 
 
 def _layers(net: cv2.dnn.Net) -> Iterator[_Layer]:
@@ -72,11 +71,13 @@ def _layers(net: cv2.dnn.Net) -> Iterator[_Layer]:
         yield _Layer(kernel, bias, _blobs(net, f"{name}_relu")[0].ravel(), groups, 2 if name in _HALVING else 1)
 
 
-def _head(net: cv2.dnn.Net) -> FloatArray:
-    """What the embedding is of the last convolution's values, 128 x 50176, apart from a constant."""
-    inner, _ = _normalisation(net, "bn1", _HEAD_EPSILON)
-    outer, _ = _normalisation(net, "fc1", _HEAD_EPSILON)
-    return np.asarray(outer[:, None] * _blobs(net, "pre_fc1")[0] * np.repeat(inner, _LAST**2), np.float32)
+def _head(net: cv2.dnn.Net) -> tuple[FloatArray, FloatArray]:
+    """The embedding as a convolution of the last one's values: 128 x 1024 x 7 x 7, and a bias."""
+    (inner, shift), (outer, last) = _normalisation(net, "bn1", _HEAD_EPSILON), _normalisation(net, "fc1", _HEAD_EPSILON)
+    within, *bias = _blobs(net, "pre_fc1")
+    before = within @ np.repeat(shift, _LAST**2) + (bias[0].ravel() if bias else 0)
+    kernel = outer[:, None] * within * np.repeat(inner, _LAST**2)
+    return np.asarray(kernel, np.float32).reshape(len(outer), -1, _LAST, _LAST), np.asarray(outer * before + last, np.float32)
 
 
 def _normalisation(net: cv2.dnn.Net, name: str, epsilon: float) -> tuple[FloatArray, FloatArray]:
@@ -90,18 +91,35 @@ def _blobs(net: cv2.dnn.Net, name: str) -> list[FloatArray]:
     return [np.asarray(blob, np.float32) for blob in net.getLayer(net.getLayerId(f"onnx_node!{name}")).blobs]
 
 
-def _model(layers: Sequence[_Layer]) -> bytes:
-    """The network from the image to its last values, and back from what changes those, as an ONNX file's content."""
+def _model(layers: Sequence[_Layer], head: FloatArray, bias: FloatArray) -> tuple[bytes, tuple[str, str]]:
+    """The network from the image to its likeness to somebody, and back from there, as an ONNX file's content.
+
+    Its outputs are the cosine and the gradient.
+    """
     graph = OnnxGraph("sface-gradient", (1, 3, SIDE, SIDE))
-    gradient = graph.input("above", (1, len(layers[-1].bias), _LAST, _LAST))
+    known = graph.input("known", (1, len(head), 1, 1))
     slopes, value = [], "input"
     for layer in layers:
         before = _convolved(graph, value, layer.kernel, layer.bias, stride=layer.stride, groups=layer.groups)
         slopes.append(_slope(graph, before, layer.slope))
         value = graph.add("Mul", before, slopes[-1])
+    embedding = graph.add("Conv", value, weights=[head, bias], kernel_shape=(_LAST,) * 2)
+    length = graph.add("Sqrt", _summed(graph, graph.add("Mul", embedding, embedding), len(head)))
+    unit = graph.add("Div", embedding, length)
+    cosine = _summed(graph, graph.add("Mul", unit, known), len(head))
+    # A unit vector's slopes have no part along itself.
+    across = graph.add("Sub", known, graph.add("Mul", unit, cosine))
+    gradient = graph.add(
+        "ConvTranspose", graph.add("Div", across, length), weights=[head], kernel_shape=(_LAST,) * 2, strides=(1, 1)
+    )
     for layer, slope in zip(reversed(layers), reversed(slopes), strict=True):
         gradient = _transposed(graph, graph.add("Mul", gradient, slope), layer)
-    return graph.serialized(gradient, (1, 3, SIDE, SIDE))
+    return graph.serialized({cosine: (1, 1, 1, 1), gradient: (1, 3, SIDE, SIDE)}), (cosine, gradient)
+
+
+def _summed(graph: OnnxGraph, value: str, channels: int) -> str:
+    """The sum over channels of a value."""
+    return graph.add("Conv", value, weights=[np.ones((1, channels, 1, 1), np.float32)], kernel_shape=(1, 1))
 
 
 def _slope(graph: OnnxGraph, before: str, negative: FloatArray) -> str:

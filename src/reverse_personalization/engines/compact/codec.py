@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from reverse_personalization.engines.compact.finishing import finished
+from reverse_personalization.engines.compact.finishing import Finish
 from reverse_personalization.engines.compact.frame import CanonicalFrame
 from reverse_personalization.engines.compact.textures import (
     Tone,
@@ -48,6 +48,9 @@ AREA_SCALE, LINE_SCALE, ALONG = 2.0, 1.0, 2.2
 OF_COLOUR, AROUND, CHROMA_TELLS, LARGE = 2.8, 1.8, 4.0, 300
 # The standard deviation of colours is told by so many times the median error.
 OF_MEDIAN = 1.5
+ORDINARY = 0.8
+FRAME_LEAST, FRAME_TOL, FRAME_DARK, FRAME_THIN = 80, 0.6, -0.8, 0.6
+ON_BROW, MIRRORED = 0.6, 0.3
 LEAST_SPREAD, MOST_SPREAD = 0.15, 0.6
 # Distance of codes (root mean square) at which all but 1 / e of the source's own texture is replaced: its fine lines
 # are somebody's, too, and would draw the old brows over the new ones.
@@ -70,6 +73,7 @@ class Encoding:
         texture: float32 SIZE x SIZE x 3 RGB, 0 to 1, as the picture shows it.
         detail: float32 SIZE x SIZE x 3 RGB, what of it the codes do not hold.
         light: float32 SIZE x SIZE x 3 RGB, what of that is the scene's.
+        finish: what the photo lets another texture look like.
     """
 
     codes: FloatArray
@@ -80,6 +84,7 @@ class Encoding:
     texture: FloatArray
     detail: FloatArray
     light: FloatArray
+    finish: Finish
 
     @property
     def scale(self) -> float:
@@ -154,20 +159,22 @@ class FaceCodec:
         explained = np.ones_like(visible) if last is None else last.explained
         components = self._fit(residual, seen * pack_mask(explained, self.frame))
         for _ in range(ROUNDS if last is None else 0):
-            explained = self._explained(residual - components @ self._tensors["texture_basis"], visible)
+            explained = self._explained(residual - components @ self._tensors["texture_basis"], visible, texture[..., 0])
             if (explained == 1).all():
                 break
             components = self._fit(residual, seen * pack_mask(explained, self.frame))
         left = residual - components @ self._tensors["texture_basis"]
         if last is not None:
-            explained = self._explained(left, visible)
+            explained = self._explained(left, visible, texture[..., 0])
         offset = (shape - self.mean_shape).ravel()
         of_shape = self._tensors["shape_basis"] @ offset / self._shape_variance
         codes = self._tensors["rotation"] @ np.concatenate([components, of_shape])
         detail = denormalise(unpack(left, self.frame), tone)
         coverage = visible * explained
-        light = smooth(detail, coverage * self.frame.modelled, LIGHT_SCALE)
-        return Encoding(codes.astype(np.float32), placement, tone, explained, coverage, sampled, detail, light)
+        seen = coverage * self.frame.modelled
+        light = smooth(detail, seen * self.frame.skin, LIGHT_SCALE)
+        finish = Finish.of(sampled, seen, self.frame)
+        return Encoding(codes.astype(np.float32), placement, tone, explained, coverage, sampled, detail, light, finish)
 
     def decode(self, encoding: Encoding, codes: FloatArray) -> Decoding:
         """What a face becomes when its codes, `encoding.codes`, become others (float32 d)."""
@@ -175,9 +182,9 @@ class FaceCodec:
         of_texture = len(self._tensors["texture_basis"])
         drawn = unpack(components[:of_texture] @ self._tensors["texture_basis"], self.frame)
         offset = (components[of_texture:] @ self._tensors["shape_basis"]).reshape(topology.VERTICES, 3)
-        seen = encoding.coverage * self.frame.modelled
         texture = encoding.texture + denormalise(drawn, encoding.tone) + encoding.light - encoding.detail
-        texture = finished(encoding.texture, texture, seen, self.frame.skin)
+        slack = max(1.0, float((codes[self.kept == 0] ** 2).mean()) / ORDINARY**2)
+        texture = encoding.finish.applied(texture, slack=slack)
         return Decoding(
             np.where(self.frame.modelled[..., None], texture, encoding.texture),
             float(1 - np.exp(-encoding.distance(codes) / RENEWAL)),
@@ -204,7 +211,7 @@ class FaceCodec:
             return SPARSE * _gram(self._sparse_basis * np.sqrt(seen))
         return self._gram - SPARSE * _gram(self._sparse_basis[:, hidden] * np.sqrt(missing[hidden]))
 
-    def _explained(self, residual: FloatArray, visible: FloatArray) -> FloatArray:
+    def _explained(self, residual: FloatArray, visible: FloatArray, luma_is: FloatArray) -> FloatArray:
         """Where the codes explain the texture, float32 SIZE x SIZE, 0 or 1 with soft borders."""
         planes = unpack(residual, self.frame)
         seen = self.frame.modelled & (visible > 0.5)
@@ -216,8 +223,20 @@ class FaceCodec:
         colour = _error(planes * (1, CHROMA_TELLS, CHROMA_TELLS), visible * self.frame.modelled, AREA_SCALE)
         of_colour = min(max(OF_MEDIAN * float(np.median(colour[seen])), LEAST_SPREAD), MOST_SPREAD)
         off |= _parts(colour > AROUND * of_colour, holding=colour > OF_COLOUR * of_colour, least=LARGE)
+        off &= ~_odd(off, self.frame.features[0])
+        off |= self._framed(off, luma_is)
         outlier = cv2.dilate(off.astype(np.float32), np.ones((5, 5)))
         return np.asarray(1 - cv2.GaussianBlur(outlier, (0, 0), 1.5), np.float32)
+
+    def _framed(self, off: NDArray[np.bool_], luma: FloatArray) -> NDArray[np.bool_]:
+        """Where glasses go on, as dark as what is seen of them."""
+        around = off & self.frame.around_eyes
+        if around.sum() < FRAME_LEAST:
+            return np.zeros_like(off)
+        level = float(np.median(luma[around]))
+        thin = cv2.morphologyEx(luma, cv2.MORPH_BLACKHAT, np.ones((7, 7)))
+        dark = self.frame.around_eyes & (luma < min(level + FRAME_TOL, FRAME_DARK)) & (thin > FRAME_THIN)
+        return _parts(dark | around, holding=around)
 
     def _spread(self, error: FloatArray) -> float:
         """The standard deviation of errors."""
@@ -234,6 +253,16 @@ def _parts(mask: NDArray[np.bool_], *, holding: NDArray[np.bool_], least: int = 
     _, numbers, statistics, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
     held = np.unique(numbers[holding])
     return np.isin(numbers, held[statistics[held, cv2.CC_STAT_AREA] >= least])
+
+
+def _odd(mask: NDArray[np.bool_], brows: FloatArray) -> NDArray[np.bool_]:
+    """The parts of a mask that lie on one brow, and not on the other: glasses and hair do more than that."""
+    _, numbers, statistics, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
+    inside, mirrored = (
+        np.bincount(numbers.ravel(), weights=of.ravel(), minlength=len(statistics)) / statistics[:, cv2.CC_STAT_AREA]
+        for of in (brows, mask[:, ::-1].astype(np.float32))
+    )
+    return mask & np.isin(numbers, np.flatnonzero((inside > ON_BROW) & (mirrored < MIRRORED)))
 
 
 def _gram(rows: FloatArray) -> FloatArray:

@@ -64,9 +64,8 @@ class CompactEngine:
         self._mesher = FaceMesher()
         renderer = Renderer(self._codec.frame, keep=keep)
         self._settler = Settler(self._codec, renderer, self._mesher, self._population.expressions)
-        sface = guide or SFace()
-        self.guide: Recogniser = sface
-        self._sight = Sight(self._codec, renderer, sface)
+        self.guide: Recogniser = guide or SFace()
+        self._sight = Sight(self._codec, renderer)
 
     def encode(
         self,
@@ -186,11 +185,12 @@ class CompactEngine:
     def _own(self, encoded: Encoded, embedding: FloatArray, stranger: FloatArray) -> FloatArray:
         """The codes, float32 d, that a face's identity lets expect, for each unit of guidance.
 
-        Measured where the stranger stands: what the guide still knows this face by there, an average cannot say.
+        Measured from the stranger on until the guide knows the face no more: the mildest guidance leads there.
         """
         face: MeshedFace = encoded.context
         start, never = self._within_faces(face.encoding, stranger), self._population.told
-        way = self._sight.away(face.view, face.encoding, start, embedding, length=MILDEST, never=never)
+        within = partial(self._within_faces, face.encoding)
+        way = self._sight.away(face.view, face.encoding, start, embedding, never=never, within=within)
         return -way / MILDEST
 
     def _within_faces(self, encoding: Encoding, x: Array) -> FloatArray:

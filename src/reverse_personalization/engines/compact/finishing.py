@@ -1,10 +1,14 @@
-"""A new texture as the photo would show it: as sharp, with skin as smooth as the source's, and no more exposed."""
+"""A new texture as the photo would show it: as sharp, in the same light, with features as bold and skin as smooth."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
+from reverse_personalization.engines.compact.frame import CanonicalFrame
 from reverse_personalization.engines.compact.textures import luma_of, smooth
+from reverse_personalization.faces.compositing import smoothstep
 from reverse_personalization.faces.face import FloatArray
 
 # Components blur; detail finer than so many texels is made so much stronger.
@@ -13,58 +17,119 @@ SHARP_SCALE, SHARPENING = 1.5, 0.7
 # the photo's exposure holds for the stranger, too.
 EXPOSED = (0.02, 0.97)
 OVEREXPOSED = 0.2
-# Texels that part the structure of skin into bands. In each of them, and over so many times its texels, a stranger's
-# skin is no rougher than the source's, or than so much: a child gets no wrinkles, and blurred faces stay blurred.
-BANDS, AROUND, SMOOTHEST = (1.5, 3.0, 6.0, 12.0), 2.0, 0.004
-# What changes more slowly than all bands is changed by no more than about so much.
-MOST_SLOW = 0.05
+# Texels that part structure into bands. In each of them, and over so many times its texels, a stranger's skin is no
+# rougher than the source's, or than so much: a child gets no wrinkles, and blurred faces stay blurred.
+BANDS, AROUND, SMOOTHEST = (1.5, 3.0), 2.0, 0.004
+# What changes more slowly than all bands is mostly light. It changes by no more than about so much so many texels from
+# the outline, by less nearer to it, as it goes on beyond, and by so much at least; shades, which look like beards and
+# dirt where there were none, by so much of that.
+MOST_SLOW, INNER, LEAST_SLOW, DARKER = 0.1, 50.0, 0.01, 0.5
+# Brows, eyes and lips are as a whole no bolder than so many times the source's in each of these bands: hair is no
+# darker than elsewhere on the head.
+OF_FEATURES, BOLDEST = (1.5, 3.0, 6.0), 1.15
+# A feature of which fewer texels are seen sets no measure.
+LEAST_SEEN = 20.0
 
 
-def finished(source_rgb: FloatArray, texture_rgb: FloatArray, seen: FloatArray, skin: FloatArray) -> FloatArray:
-    """Make a texture fit the photo that the source's was taken from.
+@dataclass(frozen=True, eq=False)
+class Finish:
+    """What a face's photo lets a new texture of it look like.
 
-    Args:
-        source_rgb: float32 SIZE x SIZE x 3, 0 to 1, what was there.
-        texture_rgb: the same, what is to be there.
+    Attributes:
         seen: float32 SIZE x SIZE, 0 to 1.
-        skin: float32 SIZE x SIZE, 0 to 1: where it is plain skin.
+        skin: float32 SIZE x SIZE, 0 to 1: where it is plain skin that is seen.
+        roughness: of each of `BANDS`, float32 SIZE x SIZE x 1.
+        shade: float32 SIZE x SIZE x 3, what changes more slowly.
+        most: float32 SIZE x SIZE x 1, by how much that may change.
+        features: float32 SIZE x SIZE each, 0 to 1.
+        boldness: of each feature, in each of `OF_FEATURES`.
+        exposed: darkest and brightest luma.
     """
-    texture = texture_rgb - _rougher(source_rgb, texture_rgb, seen * skin)
-    texture += SHARPENING * (texture - smooth(texture, seen, SHARP_SCALE)) * seen[..., None]
-    return np.asarray(texture - _overexposure(source_rgb, texture, seen)[..., None], np.float32)
+
+    seen: FloatArray
+    skin: FloatArray
+    roughness: tuple[FloatArray, ...]
+    shade: FloatArray
+    most: FloatArray
+    features: tuple[FloatArray, ...]
+    boldness: tuple[tuple[float, ...], ...]
+    exposed: tuple[float, float]
+
+    @classmethod
+    def of(cls, texture_rgb: FloatArray, seen: FloatArray, frame: CanonicalFrame) -> Finish:
+        """Look at a face.
+
+        Args:
+            texture_rgb: float32 SIZE x SIZE x 3, 0 to 1.
+            seen: float32 SIZE x SIZE, 0 to 1.
+            frame: where things are.
+        """
+        skin = seen * frame.skin
+        *bands, shade = _bands(texture_rgb, skin, BANDS)
+        features = tuple(weight for one in frame.features if (weight := seen * one).sum() >= LEAST_SEEN)
+        of_features = _bands(texture_rgb, seen, OF_FEATURES)[:-1]
+        luma = luma_of(texture_rgb)[seen > 0.5]
+        return cls(
+            seen,
+            skin,
+            tuple(_roughness(band, skin, scale) for band, scale in zip(bands, BANDS, strict=True)),
+            shade,
+            (MOST_SLOW * smoothstep(frame.inward / INNER))[..., None],
+            features,
+            tuple(_boldness(of_features, feature) for feature in features),
+            (float("-inf"), float("inf")) if not len(luma) else (float(np.quantile(luma, EXPOSED[0])), float(np.quantile(luma, EXPOSED[1]))),
+        )
+
+    def applied(self, texture_rgb: FloatArray, *, slack: float = 1.0) -> FloatArray:
+        """Make a texture, float32 SIZE x SIZE x 3, 0 to 1, fit the photo; with more slack, less so."""
+        texture = texture_rgb - self._rougher(texture_rgb, slack)
+        texture -= self._bolder(texture, slack)
+        texture += SHARPENING * (texture - smooth(texture, self.seen, SHARP_SCALE)) * self.seen[..., None]
+        return np.asarray(texture - self._overexposure(texture)[..., None], np.float32)
+
+    def _rougher(self, texture_rgb: FloatArray, slack: float) -> FloatArray:
+        """What of a texture's skin has more structure than the source's, SIZE x SIZE x 3."""
+        *bands, shade = _bands(texture_rgb, self.skin, BANDS)
+        slow = shade - self.shade
+        most = np.maximum(slack * self.most, LEAST_SLOW) * np.where(slow < 0, DARKER, 1)
+        excess = slow - most * np.tanh(slow / most)
+        for allowed, band, scale in zip(self.roughness, bands, BANDS, strict=True):
+            there = _roughness(band, self.skin, scale)
+            excess += np.maximum(1 - (allowed + SMOOTHEST) / (there + 1e-6), 0) * band
+        return np.asarray(excess * self.skin[..., None], np.float32)
+
+    def _bolder(self, texture_rgb: FloatArray, slack: float) -> FloatArray:
+        """What of a texture's features is stronger than the source's, SIZE x SIZE x 3."""
+        bands = _bands(texture_rgb, self.seen, OF_FEATURES)[:-1]
+        excess = np.zeros_like(texture_rgb)
+        for feature, allowed in zip(self.features, self.boldness, strict=True):
+            for band, most, there in zip(bands, allowed, _boldness(bands, feature), strict=True):
+                excess += max(1 - BOLDEST * np.sqrt(slack) * most / (there + 1e-6), 0) * feature[..., None] * band
+        return excess
+
+    def _overexposure(self, texture_rgb: FloatArray) -> FloatArray:
+        """What of a texture's luma leaves the range of the source's, SIZE x SIZE."""
+        luma = luma_of(texture_rgb)
+        low, high = self.exposed
+        return np.asarray((1 - OVEREXPOSED) * (np.maximum(luma - high, 0) + np.minimum(luma - low, 0)), np.float32)
 
 
-def _rougher(source_rgb: FloatArray, texture_rgb: FloatArray, skin: FloatArray) -> FloatArray:
-    """What of a texture's skin has more structure than the source's, SIZE x SIZE x 3."""
-    *old, old_rest = _bands(source_rgb, skin)
-    *new, new_rest = _bands(texture_rgb, skin)
-    slow = new_rest - old_rest
-    excess = slow - MOST_SLOW * np.tanh(slow / MOST_SLOW)
-    for was, became, scale in zip(old, new, BANDS, strict=True):
-        allowed, there = (_strength(band, skin, AROUND * scale) for band in (was, became))
-        excess += np.maximum(1 - (allowed + SMOOTHEST) / (there + 1e-6), 0) * became
-    return np.asarray(excess * skin[..., None], np.float32)
-
-
-def _bands(texture_rgb: FloatArray, skin: FloatArray) -> list[FloatArray]:
+def _bands(texture_rgb: FloatArray, seen: FloatArray, scales: tuple[float, ...]) -> list[FloatArray]:
     """A texture in bands from fine to coarse, and what is left, each SIZE x SIZE x 3; their sum is the texture."""
     bands, left = [], texture_rgb
-    for scale in BANDS:
-        slow = smooth(left, skin, scale)
+    for scale in scales:
+        slow = smooth(left, seen, scale)
         bands.append(left - slow)
         left = slow
     return [*bands, left]
 
 
-def _strength(band_rgb: FloatArray, skin: FloatArray, scale: float) -> FloatArray:
+def _roughness(band_rgb: FloatArray, skin: FloatArray, scale: float) -> FloatArray:
     """How strong a band is around each texel: the root mean square of its luma, SIZE x SIZE x 1."""
-    return np.sqrt(smooth(luma_of(band_rgb)[..., None] ** 2, skin, scale))
+    return np.sqrt(smooth(luma_of(band_rgb)[..., None] ** 2, skin, AROUND * scale))
 
 
-def _overexposure(source_rgb: FloatArray, texture_rgb: FloatArray, seen: FloatArray) -> FloatArray:
-    """What of a texture's luma leaves the range of the source's, SIZE x SIZE."""
-    luma = luma_of(texture_rgb)
-    if not (seen > 0.5).any():
-        return np.zeros_like(luma)
-    low, high = np.quantile(luma_of(source_rgb)[seen > 0.5], EXPOSED)
-    return np.asarray((1 - OVEREXPOSED) * (np.maximum(luma - high, 0) + np.minimum(luma - low, 0)), np.float32)
+def _boldness(bands_rgb: list[FloatArray], feature: FloatArray) -> tuple[float, ...]:
+    """How strong bands are on a feature: the root mean square of their luma."""
+    weight = feature / feature.sum()
+    return tuple(float(np.sqrt((luma_of(band) ** 2 * weight).sum())) for band in bands_rgb)

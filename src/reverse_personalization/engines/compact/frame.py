@@ -35,7 +35,12 @@ class CanonicalFrame:
         self._areas = _signed_areas(self.vertices[self.triangles])
         self.interior = polygons(self.vertices, topology.RIGHT_EYE, topology.LEFT_EYE, topology.INNER_LIPS)
         self.modelled: NDArray[np.bool_] = (self._covered >= 0) & ~self.interior
-        self.skin = _skin(self.vertices)
+        inside = (self._covered >= 0) | self.interior
+        self.inward: FloatArray = cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, 5)
+        eyes = polygons(self.vertices, topology.RIGHT_EYE, topology.LEFT_EYE)
+        self.around_eyes = cv2.distanceTransform((~eyes).astype(np.uint8), cv2.DIST_L2, 5) < 18
+        self.features = _features(self.vertices)
+        self.skin: FloatArray = 1 - np.max(self.features, 0)
 
     def to_texels(self, plane: FloatArray) -> FloatArray:
         """Canonical x, y (n x 2) as texel coordinates."""
@@ -110,13 +115,18 @@ def _signed_areas(corners: FloatArray) -> FloatArray:
     return (0.5 * (a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0])).astype(np.float32)
 
 
-def _skin(vertices: FloatArray) -> FloatArray:
-    """float32 SIZE x SIZE: 1 on plain skin, 0 on brows, eyes and lips, with soft borders."""
-    features = np.zeros((SIZE, SIZE), np.uint8)
-    for part in (topology.RIGHT_BROW, topology.LEFT_BROW, topology.RIGHT_EYE, topology.LEFT_EYE, topology.OUTER_LIPS):
-        cv2.fillConvexPoly(features, cv2.convexHull(np.round(vertices[list(part)]).astype(np.int32)), 1)
-    around = cv2.dilate(features, np.ones((BORDER, BORDER))).astype(np.float32)
-    return np.asarray(1 - cv2.GaussianBlur(around, (0, 0), BORDER / 2), np.float32)
+def _features(vertices: FloatArray) -> tuple[FloatArray, ...]:
+    """float32 SIZE x SIZE each: 1 on brows, on the surroundings of eyes, and on lips, with soft borders."""
+    brows, eyes, lips = ((topology.RIGHT_BROW, topology.LEFT_BROW), (topology.RIGHT_EYE, topology.LEFT_EYE), ())
+    return tuple(_soft(vertices, *parts) for parts in (brows, eyes, (*lips, topology.OUTER_LIPS)))
+
+
+def _soft(vertices: FloatArray, *parts: tuple[int, ...]) -> FloatArray:
+    mask = np.zeros((SIZE, SIZE), np.uint8)
+    for part in parts:
+        cv2.fillConvexPoly(mask, cv2.convexHull(np.round(vertices[list(part)]).astype(np.int32)), 1)
+    around = cv2.dilate(mask, np.ones((BORDER, BORDER))).astype(np.float32)
+    return np.asarray(cv2.GaussianBlur(around, (0, 0), BORDER / 2), np.float32)
 
 
 def polygons(vertices: FloatArray, *rings: tuple[int, ...]) -> NDArray[np.bool_]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,11 +14,16 @@ from reverse_personalization.faces import topology
 from reverse_personalization.faces.alignment import arcface_crop, transform_points
 from reverse_personalization.faces.compositing import paste
 from reverse_personalization.faces.face import ByteArray, Face, FloatArray, Mesh
-from reverse_personalization.identity.sface import SFace
 from reverse_personalization.identity.sface_gradient import SFaceGradient
 
 # What changes more slowly than over so many texels is light, and stays.
 LIGHT_SCALE = 7.0
+# A way is gone in strides until the cosine can be expected to be so low, as slopes keep such a share of themselves over
+# a stride: so many strides at most, each so long at most, in standard deviations, and all of them so long at least.
+UNLIKE, KEPT_SLOPE = 0.06, 0.65
+MOST_STRIDES, LONGEST, SHORTEST = 3, 6.0, 5.0
+# Levels of a picture for each unit of a texture.
+LEVELS = 255.0
 UNMOVED: FloatArray = np.zeros((topology.VERTICES, 2), np.float32)
 
 
@@ -45,38 +51,55 @@ class View:
 class Sight:
     """SFace, told not only what it sees, but also how that follows codes; not for several threads at a time."""
 
-    def __init__(self, codec: FaceCodec, renderer: Renderer, recogniser: SFace) -> None:
-        """Take what makes codes a picture, and who looks at it."""
-        self._codec, self._renderer, self._recogniser = codec, renderer, recogniser
+    def __init__(self, codec: FaceCodec, renderer: Renderer) -> None:
+        """Take what makes codes a picture."""
+        self._codec, self._renderer = codec, renderer
         self._gradient = SFaceGradient()
         self._modelled = codec.frame.modelled.astype(np.float32)
 
     def away(
-        self, view: View, encoding: Encoding, codes: FloatArray, own: FloatArray, *, length: float, never: FloatArray
+        self,
+        view: View,
+        encoding: Encoding,
+        start: FloatArray,
+        own: FloatArray,
+        *,
+        never: FloatArray,
+        within: Callable[[FloatArray], FloatArray],
     ) -> FloatArray:
-        """The way from codes along which the face loses its likeness to somebody most, float32 d.
+        """The way along which a face loses its likeness to somebody, until little of it is left, float32 d.
 
         Args:
             view: of the face as it was.
             encoding: the face taken apart.
-            codes: float32 d, from where.
+            start: float32 d, codes to start from.
             own: float32 128, somebody's embedding, a unit vector.
-            length: of the way, standard deviations of a code.
             never: float32 d x k, orthonormal: what stays.
+            within: brings codes back to what faces have.
         """
-        noticed = self._noticed(view, encoding, codes, own)
-        noticed = noticed - never @ (never.T @ noticed)
-        return np.asarray(-length / max(float(np.linalg.norm(noticed)), 1e-9) * noticed, np.float32)
+        here, gone = start, 0.0
+        for _ in range(MOST_STRIDES):
+            likeness, noticed = self._noticed(view, encoding, here, own)
+            noticed = noticed - never @ (never.T @ noticed)
+            slope = max(float(np.linalg.norm(noticed)), 1e-6)
+            left = (likeness - UNLIKE) / (KEPT_SLOPE * slope)
+            length = min(max(left, SHORTEST - gone), LONGEST)
+            if length <= 0:
+                break
+            here = within(np.asarray(here - length / slope * noticed, np.float32))
+            gone += length
+            if length >= left:
+                break
+        return here - start
 
-    def _noticed(self, view: View, encoding: Encoding, codes: FloatArray, own: FloatArray) -> FloatArray:
-        """How the likeness follows the codes, apart from the light that they change, float32 d."""
+    def _noticed(
+        self, view: View, encoding: Encoding, codes: FloatArray, own: FloatArray
+    ) -> tuple[float, FloatArray]:
+        """The likeness, and how it follows the codes, apart from the light that they change, float32 d."""
         decoding = self._codec.decode(encoding, codes)
         face = view.crop_rgb, view.mesh, encoding.coverage, decoding.texture, UNMOVED
         seen = paste(view.crop_rgb, self._renderer.render(*face, renewal=decoding.renewal))
-        embedding = self._recogniser.embed_crop(seen)
-        length = max(float(np.linalg.norm(embedding)), 1e-6)
-        here = embedding / length
-        of_pixels = self._gradient(seen, np.asarray((own - (here @ own) * here) / length, np.float32))
+        likeness, of_pixels = self._gradient(seen, own)
         changing = (encoding.coverage * self._renderer.fade)[..., None]
-        of_texels = changing * self._codec.frame.gathered(of_pixels, view.mesh.points)
-        return self._codec.follow(encoding, of_texels - smooth(of_texels, self._modelled, LIGHT_SCALE))
+        of_texels = LEVELS * changing * self._codec.frame.gathered(of_pixels, view.mesh.points)
+        return likeness, self._codec.follow(encoding, of_texels - smooth(of_texels, self._modelled, LIGHT_SCALE))
