@@ -10,8 +10,7 @@ from reverse_personalization.faces.face import FloatArray
 
 # Fractional bits of cv2's polygon corners.
 SUBPIXEL = 4
-# A triangle of less height, pixels, is drawn where no part of it lies, and leads far astray there: what its corners have
-# bounds what is found.
+# A triangle of less height, pixels, is drawn beyond itself, too: what its corners have bounds what is found there.
 SLIVER = 2.0
 
 

@@ -76,8 +76,8 @@ def _head(net: cv2.dnn.Net) -> tuple[FloatArray, FloatArray]:
     (inner, shift), (outer, last) = _normalisation(net, "bn1", _HEAD_EPSILON), _normalisation(net, "fc1", _HEAD_EPSILON)
     within, *bias = _blobs(net, "pre_fc1")
     before = within @ np.repeat(shift, _LAST**2) + (bias[0].ravel() if bias else 0)
-    kernel = outer[:, None] * within * np.repeat(inner, _LAST**2)
-    return np.asarray(kernel, np.float32).reshape(len(outer), -1, _LAST, _LAST), np.asarray(outer * before + last, np.float32)
+    kernel = (outer[:, None] * within * np.repeat(inner, _LAST**2)).reshape(len(outer), -1, _LAST, _LAST)
+    return np.asarray(kernel, np.float32), np.asarray(outer * before + last, np.float32)
 
 
 def _normalisation(net: cv2.dnn.Net, name: str, epsilon: float) -> tuple[FloatArray, FloatArray]:

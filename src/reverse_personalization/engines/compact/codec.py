@@ -12,12 +12,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from reverse_personalization.engines.compact.finishing import Finish
 from reverse_personalization.engines.compact.frame import CanonicalFrame
+from reverse_personalization.engines.compact.occlusion import explained_by
 from reverse_personalization.engines.compact.textures import (
     Tone,
     denormalise,
@@ -37,21 +37,10 @@ TEXEL_NOISE = 0.3
 # One texel of so many stands for its neighbours, texels that miss less than this count as seen, and beyond this share
 # of hidden ones those that are seen are summed in their place.
 SPARSE, HARDLY, MOSTLY = 3, 0.1, 0.1
-# Residuals of this many standard deviations are something on the face, not the face: hair, frames, hands. The fit is
-# made anew without them, so often: what it took for brows may be frames.
-OUTLIER, ROUNDS = 2.5, 3
-# Errors are looked at over so many texels. From an outlier on, thin lines of so many standard deviations belong to it:
-# frames of glasses go on where they are hardly seen.
-AREA_SCALE, LINE_SCALE, ALONG = 2.0, 1.0, 2.2
-# Something large is told by its colour as well, which counts so much more than luma, as skin has nearly one: by so many
-# standard deviations, as far as there are still so many around there, and if it has so many texels.
-OF_COLOUR, AROUND, CHROMA_TELLS, LARGE = 2.8, 1.8, 4.0, 300
-# The standard deviation of colours is told by so many times the median error.
-OF_MEDIAN = 1.5
+# The fit is made anew without what lies on the face, so often: what it took for brows may be frames.
+ROUNDS = 3
+# Root mean square of codes up to which a stranger is an ordinary one; beyond, less is asked for by the photo.
 ORDINARY = 0.8
-FRAME_LEAST, FRAME_TOL, FRAME_DARK, FRAME_THIN = 80, 0.6, -0.8, 0.6
-ON_BROW, MIRRORED = 0.6, 0.3
-LEAST_SPREAD, MOST_SPREAD = 0.15, 0.6
 # Distance of codes (root mean square) at which all but 1 / e of the source's own texture is replaced: its fine lines
 # are somebody's, too, and would draw the old brows over the new ones.
 RENEWAL = 0.3
@@ -159,13 +148,14 @@ class FaceCodec:
         explained = np.ones_like(visible) if last is None else last.explained
         components = self._fit(residual, seen * pack_mask(explained, self.frame))
         for _ in range(ROUNDS if last is None else 0):
-            explained = self._explained(residual - components @ self._tensors["texture_basis"], visible, texture[..., 0])
+            left = residual - components @ self._tensors["texture_basis"]
+            explained = explained_by(unpack(left, self.frame), texture[..., 0], visible, self.frame)
             if (explained == 1).all():
                 break
             components = self._fit(residual, seen * pack_mask(explained, self.frame))
         left = residual - components @ self._tensors["texture_basis"]
         if last is not None:
-            explained = self._explained(left, visible, texture[..., 0])
+            explained = explained_by(unpack(left, self.frame), texture[..., 0], visible, self.frame)
         offset = (shape - self.mean_shape).ravel()
         of_shape = self._tensors["shape_basis"] @ offset / self._shape_variance
         codes = self._tensors["rotation"] @ np.concatenate([components, of_shape])
@@ -210,59 +200,6 @@ class FaceCodec:
         if len(hidden) > MOSTLY * len(seen):  # the rest of a difference of large sums would be no product any more
             return SPARSE * _gram(self._sparse_basis * np.sqrt(seen))
         return self._gram - SPARSE * _gram(self._sparse_basis[:, hidden] * np.sqrt(missing[hidden]))
-
-    def _explained(self, residual: FloatArray, visible: FloatArray, luma_is: FloatArray) -> FloatArray:
-        """Where the codes explain the texture, float32 SIZE x SIZE, 0 or 1 with soft borders."""
-        planes = unpack(residual, self.frame)
-        seen = self.frame.modelled & (visible > 0.5)
-        luma, line = (_error(planes[..., :1], visible, scale) for scale in (AREA_SCALE, LINE_SCALE))
-        off = luma > OUTLIER * self._spread(luma)
-        off |= _parts(off | (line > ALONG * self._spread(line)), holding=off)
-        # What is large has moved the mean of colours and of errors; it has hardly moved their medians.
-        planes[seen, 1:] -= np.median(planes[seen, 1:], axis=0)
-        colour = _error(planes * (1, CHROMA_TELLS, CHROMA_TELLS), visible * self.frame.modelled, AREA_SCALE)
-        of_colour = min(max(OF_MEDIAN * float(np.median(colour[seen])), LEAST_SPREAD), MOST_SPREAD)
-        off |= _parts(colour > AROUND * of_colour, holding=colour > OF_COLOUR * of_colour, least=LARGE)
-        off &= ~_odd(off, self.frame.features[0])
-        off |= self._framed(off, luma_is)
-        outlier = cv2.dilate(off.astype(np.float32), np.ones((5, 5)))
-        return np.asarray(1 - cv2.GaussianBlur(outlier, (0, 0), 1.5), np.float32)
-
-    def _framed(self, off: NDArray[np.bool_], luma: FloatArray) -> NDArray[np.bool_]:
-        """Where glasses go on, as dark as what is seen of them."""
-        around = off & self.frame.around_eyes
-        if around.sum() < FRAME_LEAST:
-            return np.zeros_like(off)
-        level = float(np.median(luma[around]))
-        thin = cv2.morphologyEx(luma, cv2.MORPH_BLACKHAT, np.ones((7, 7)))
-        dark = self.frame.around_eyes & (luma < min(level + FRAME_TOL, FRAME_DARK)) & (thin > FRAME_THIN)
-        return _parts(dark | around, holding=around)
-
-    def _spread(self, error: FloatArray) -> float:
-        """The standard deviation of errors."""
-        return max(float(np.sqrt((error[self.frame.modelled] ** 2).mean())), LEAST_SPREAD)
-
-
-def _error(planes: FloatArray, visible: FloatArray, scale: float) -> FloatArray:
-    """How far texels are off, smoothed: of SIZE x SIZE x k planes, SIZE x SIZE."""
-    return np.asarray(cv2.GaussianBlur(np.linalg.norm(planes, axis=2) * visible, (0, 0), scale), np.float32)
-
-
-def _parts(mask: NDArray[np.bool_], *, holding: NDArray[np.bool_], least: int = 1) -> NDArray[np.bool_]:
-    """The connected parts of a mask that hold a texel of another one, and have at least so many."""
-    _, numbers, statistics, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
-    held = np.unique(numbers[holding])
-    return np.isin(numbers, held[statistics[held, cv2.CC_STAT_AREA] >= least])
-
-
-def _odd(mask: NDArray[np.bool_], brows: FloatArray) -> NDArray[np.bool_]:
-    """The parts of a mask that lie on one brow, and not on the other: glasses and hair do more than that."""
-    _, numbers, statistics, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
-    inside, mirrored = (
-        np.bincount(numbers.ravel(), weights=of.ravel(), minlength=len(statistics)) / statistics[:, cv2.CC_STAT_AREA]
-        for of in (brows, mask[:, ::-1].astype(np.float32))
-    )
-    return mask & np.isin(numbers, np.flatnonzero((inside > ON_BROW) & (mirrored < MIRRORED)))
 
 
 def _gram(rows: FloatArray) -> FloatArray:

@@ -68,7 +68,6 @@ class Finish:
         *bands, shade = _bands(texture_rgb, skin, BANDS)
         features = tuple(weight for one in frame.features if (weight := seen * one).sum() >= LEAST_SEEN)
         of_features = _bands(texture_rgb, seen, OF_FEATURES)[:-1]
-        luma = luma_of(texture_rgb)[seen > 0.5]
         return cls(
             seen,
             skin,
@@ -77,7 +76,7 @@ class Finish:
             (MOST_SLOW * smoothstep(frame.inward / INNER))[..., None],
             features,
             tuple(_boldness(of_features, feature) for feature in features),
-            (float("-inf"), float("inf")) if not len(luma) else (float(np.quantile(luma, EXPOSED[0])), float(np.quantile(luma, EXPOSED[1]))),
+            _exposed(luma_of(texture_rgb)[seen > 0.5]),
         )
 
     def applied(self, texture_rgb: FloatArray, *, slack: float = 1.0) -> FloatArray:
@@ -133,3 +132,9 @@ def _boldness(bands_rgb: list[FloatArray], feature: FloatArray) -> tuple[float, 
     """How strong bands are on a feature: the root mean square of their luma."""
     weight = feature / feature.sum()
     return tuple(float(np.sqrt((luma_of(band) ** 2 * weight).sum())) for band in bands_rgb)
+
+
+def _exposed(luma: FloatArray) -> tuple[float, float]:
+    """The darkest and the brightest of a face's luma."""
+    low, high = np.quantile(luma, EXPOSED) if len(luma) else (-np.inf, np.inf)
+    return float(low), float(high)

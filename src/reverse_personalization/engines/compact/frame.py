@@ -16,6 +16,8 @@ SIZE = 128
 MARGIN = 4.0
 # Texels around brows, eyes and lips that are not counted as skin.
 BORDER = 5
+# Texels around eyes in which glasses lie.
+OF_GLASSES = 18.0
 # Below this cosine between a triangle and its frontal self, a texel is seen too obliquely to be trusted.
 OBLIQUE, FRONTAL = 0.15, 0.45
 
@@ -35,11 +37,14 @@ class CanonicalFrame:
         self._areas = _signed_areas(self.vertices[self.triangles])
         self.interior = polygons(self.vertices, topology.RIGHT_EYE, topology.LEFT_EYE, topology.INNER_LIPS)
         self.modelled: NDArray[np.bool_] = (self._covered >= 0) & ~self.interior
-        inside = (self._covered >= 0) | self.interior
-        self.inward: FloatArray = cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, 5)
-        eyes = polygons(self.vertices, topology.RIGHT_EYE, topology.LEFT_EYE)
-        self.around_eyes = cv2.distanceTransform((~eyes).astype(np.uint8), cv2.DIST_L2, 5) < 18
-        self.features = _features(self.vertices)
+        self.inward = distance(~((self._covered >= 0) | self.interior))
+        self.around_eyes = distance(polygons(self.vertices, topology.RIGHT_EYE, topology.LEFT_EYE)) < OF_GLASSES
+        self.brows = _soft(self.vertices, topology.RIGHT_BROW, topology.LEFT_BROW)
+        eyes, lips = (
+            _soft(self.vertices, topology.RIGHT_EYE, topology.LEFT_EYE),
+            _soft(self.vertices, topology.OUTER_LIPS),
+        )
+        self.features = self.brows, eyes, lips
         self.skin: FloatArray = 1 - np.max(self.features, 0)
 
     def to_texels(self, plane: FloatArray) -> FloatArray:
@@ -115,13 +120,13 @@ def _signed_areas(corners: FloatArray) -> FloatArray:
     return (0.5 * (a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0])).astype(np.float32)
 
 
-def _features(vertices: FloatArray) -> tuple[FloatArray, ...]:
-    """float32 SIZE x SIZE each: 1 on brows, on the surroundings of eyes, and on lips, with soft borders."""
-    brows, eyes, lips = ((topology.RIGHT_BROW, topology.LEFT_BROW), (topology.RIGHT_EYE, topology.LEFT_EYE), ())
-    return tuple(_soft(vertices, *parts) for parts in (brows, eyes, (*lips, topology.OUTER_LIPS)))
+def distance(mask: NDArray[np.bool_]) -> FloatArray:
+    """Texels from what is in a mask."""
+    return np.asarray(cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 5), np.float32)
 
 
 def _soft(vertices: FloatArray, *parts: tuple[int, ...]) -> FloatArray:
+    """float32 SIZE x SIZE: 1 on the hulls of parts and somewhat around them, 0 elsewhere, with soft borders."""
     mask = np.zeros((SIZE, SIZE), np.uint8)
     for part in parts:
         cv2.fillConvexPoly(mask, cv2.convexHull(np.round(vertices[list(part)]).astype(np.int32)), 1)

@@ -7,9 +7,8 @@ from typing import cast
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from reverse_personalization.engines.compact.frame import SIZE, CanonicalFrame, polygons
+from reverse_personalization.engines.compact.frame import SIZE, CanonicalFrame, distance, polygons
 from reverse_personalization.faces import topology
 from reverse_personalization.faces.compositing import Rendering, smoothstep
 from reverse_personalization.faces.face import ByteArray, FloatArray, Mesh
@@ -36,11 +35,9 @@ class Renderer:
     def __init__(self, frame: CanonicalFrame, *, keep: Sequence[str] = ()) -> None:
         """Prepare the fades of the canonical frame; parts of the face named in `keep` never change."""
         self._frame, self._keep = frame, tuple(keep)
-        inside = (frame.spread(np.ones((topology.VERTICES, 1), np.float32))[..., 0] > 0).astype(np.uint8)
-        distance = np.asarray(cv2.distanceTransform(inside, cv2.DIST_L2, 5), np.float32)
-        from_eyes = _distance(polygons(frame.vertices, topology.RIGHT_EYE, topology.LEFT_EYE))
-        from_mouth = _distance(polygons(frame.vertices, topology.INNER_LIPS))
-        inner = smoothstep(distance / OUTLINE_FADE) * smoothstep(from_mouth / MOUTH_FADE)
+        from_eyes = distance(polygons(frame.vertices, topology.RIGHT_EYE, topology.LEFT_EYE))
+        from_mouth = distance(polygons(frame.vertices, topology.INNER_LIPS))
+        inner = smoothstep(frame.inward / OUTLINE_FADE) * smoothstep(from_mouth / MOUTH_FADE)
         self.fade: FloatArray = np.asarray(inner * smoothstep((from_eyes - EYE_MARGIN) / EYE_FADE), np.float32)
         self.mobility = _mobility(frame.vertices)
 
@@ -90,18 +87,13 @@ class Renderer:
 def _mobility(vertices: FloatArray) -> FloatArray:
     """How freely each vertex moves, 468 x 1: not at all on the outline and around the eyes."""
 
-    def distance(ring: tuple[int, ...]) -> FloatArray:
+    def apart_from(ring: tuple[int, ...]) -> FloatArray:
         apart = vertices[:, None] - vertices[list(ring)][None]
         return np.asarray(np.linalg.norm(apart, axis=2).min(1), np.float32)
 
-    of_outline = smoothstep(distance(topology.FACE_OVAL) / (SHAPE_FADE * SIZE))
-    of_eyes = smoothstep(distance((*topology.RIGHT_EYE, *topology.LEFT_EYE)) / EYE_REST)
+    of_outline = smoothstep(apart_from(topology.FACE_OVAL) / (SHAPE_FADE * SIZE))
+    of_eyes = smoothstep(apart_from((*topology.RIGHT_EYE, *topology.LEFT_EYE)) / EYE_REST)
     return (of_outline * of_eyes)[:, None]
-
-
-def _distance(mask: NDArray[np.bool_]) -> FloatArray:
-    """Texels from what is in a mask."""
-    return np.asarray(cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 5), np.float32)
 
 
 def _grain(image_rgb: FloatArray, skin: FloatArray, texel: float) -> FloatArray:

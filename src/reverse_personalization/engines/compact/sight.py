@@ -92,9 +92,7 @@ class Sight:
                 break
         return here - start
 
-    def _noticed(
-        self, view: View, encoding: Encoding, codes: FloatArray, own: FloatArray
-    ) -> tuple[float, FloatArray]:
+    def _noticed(self, view: View, encoding: Encoding, codes: FloatArray, own: FloatArray) -> tuple[float, FloatArray]:
         """The likeness, and how it follows the codes, apart from the light that they change, float32 d."""
         decoding = self._codec.decode(encoding, codes)
         face = view.crop_rgb, view.mesh, encoding.coverage, decoding.texture, UNMOVED
