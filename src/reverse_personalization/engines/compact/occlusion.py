@@ -76,7 +76,8 @@ def _odd_brow(off: NDArray[np.bool_], brows: FloatArray) -> NDArray[np.bool_]:
 def _rims(off: NDArray[np.bool_], luma: FloatArray, frame: CanonicalFrame) -> NDArray[np.bool_]:
     """Where the frames of glasses go on, as dark as what is seen of them."""
     glasses = off & frame.around_eyes
-    if glasses.sum() < GLASSES:
+    on_both_sides = glasses & (cv2.dilate(glasses[:, ::-1].astype(np.uint8), np.ones((RIM, RIM))) > 0)
+    if on_both_sides.sum() < GLASSES:
         return np.zeros_like(off)
     thin = cv2.morphologyEx(luma, cv2.MORPH_BLACKHAT, np.ones((RIM, RIM))) > RIM_DEPTH
     dark = luma < min(float(np.median(luma[glasses])) + RIM_BRIGHTER, RIM_LUMA)
