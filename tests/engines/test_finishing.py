@@ -59,7 +59,7 @@ def test_rough_skin_may_be_smoother() -> None:
 
 
 def test_what_is_no_skin_may_be_strong() -> None:
-    smooth, strong = skin(0.01), skin(0.06, seed=1)
+    smooth, strong = skin(0.01), skin(0.1, seed=1)
     kept = finished(smooth, strong, SEEN, np.zeros_like(SEEN))
     assert detail(kept) > 1.5 * detail(finished(smooth, strong, SEEN, SEEN))
 
