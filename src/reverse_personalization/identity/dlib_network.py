@@ -90,7 +90,7 @@ def _model(parameters: Iterator[FloatArray]) -> bytes:
         value = _block(graph, value, parameters, depth, filters, halve=halve)
         depth = filters
     head = next(parameters).reshape(depth, LENGTH).T[:, :, None, None]
-    value = graph.add("Conv", graph.add("GlobalAveragePool", value), weights=[head], kernel_shape=(1, 1))
+    value = graph.convolve(graph.add("GlobalAveragePool", value), head)
     return graph.serialized({value: (1, LENGTH, 1, 1)})
 
 
@@ -117,12 +117,5 @@ def _convolved(
     own, affine = next(parameters), next(parameters)
     gamma, beta = affine.reshape(2, shape[0])
     kernel, bias = own[: -shape[0]].reshape(shape), own[-shape[0] :]
-    size = shape[2:]
-    return graph.add(
-        "Conv",
-        value,
-        weights=[kernel * gamma[:, None, None, None], bias * gamma + beta],
-        kernel_shape=size,
-        strides=(2, 2) if halve else (1, 1),
-        pads=(0, 0, 0, 0) if halve else tuple(side // 2 for side in size * 2),
-    )
+    kernel, bias = kernel * gamma[:, None, None, None], bias * gamma + beta
+    return graph.convolve(value, kernel, bias, stride=2 if halve else 1, padded=not halve)

@@ -48,6 +48,28 @@ class OnnxGraph:
         )
         return output
 
+    def convolve(
+        self,
+        value: str,
+        kernel: FloatArray,
+        bias: FloatArray | None = None,
+        *,
+        stride: int = 1,
+        groups: int = 1,
+        padded: bool = True,
+    ) -> str:
+        """Add a convolution with a kernel of o x i x h x w; padded, the output is as large as the input / stride."""
+        size = kernel.shape[2:]
+        return self.add(
+            "Conv",
+            value,
+            weights=[np.ascontiguousarray(kernel)] if bias is None else [np.ascontiguousarray(kernel), bias],
+            kernel_shape=size,
+            strides=(stride, stride),
+            pads=tuple(side // 2 if padded else 0 for side in size * 2),
+            group=groups,
+        )
+
     def serialized(self, outputs: Mapping[str, Sequence[int]]) -> bytes:
         """The model that computes the values of these names and shapes, as the content of an ONNX file."""
         graph = (

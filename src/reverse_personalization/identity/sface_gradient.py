@@ -100,10 +100,10 @@ def _model(layers: Sequence[_Layer], head: FloatArray, bias: FloatArray) -> tupl
     known = graph.input("known", (1, len(head), 1, 1))
     slopes, value = [], "input"
     for layer in layers:
-        before = _convolved(graph, value, layer.kernel, layer.bias, stride=layer.stride, groups=layer.groups)
+        before = graph.convolve(value, layer.kernel, layer.bias, stride=layer.stride, groups=layer.groups)
         slopes.append(_slope(graph, before, layer.slope))
         value = graph.add("Mul", before, slopes[-1])
-    embedding = graph.add("Conv", value, weights=[head, bias], kernel_shape=(_LAST,) * 2)
+    embedding = graph.convolve(value, head, bias, padded=False)
     length = graph.add("Sqrt", _summed(graph, graph.add("Mul", embedding, embedding), len(head)))
     unit = graph.add("Div", embedding, length)
     cosine = _summed(graph, graph.add("Mul", unit, known), len(head))
@@ -119,7 +119,7 @@ def _model(layers: Sequence[_Layer], head: FloatArray, bias: FloatArray) -> tupl
 
 def _summed(graph: OnnxGraph, value: str, channels: int) -> str:
     """The sum over channels of a value."""
-    return graph.add("Conv", value, weights=[np.ones((1, channels, 1, 1), np.float32)], kernel_shape=(1, 1))
+    return graph.convolve(value, np.ones((1, channels, 1, 1), np.float32))
 
 
 def _slope(graph: OnnxGraph, before: str, negative: FloatArray) -> str:
@@ -145,17 +145,4 @@ def _transposed(graph: OnnxGraph, gradient: str, layer: _Layer) -> str:
     # OpenCV runs the same as a convolution in less than half of the time.
     flipped = layer.kernel[:, :, ::-1, ::-1]
     kernel = flipped if layer.groups > 1 else flipped.transpose(1, 0, 2, 3)
-    return _convolved(graph, gradient, kernel, np.zeros(len(kernel), np.float32), stride=1, groups=layer.groups)
-
-
-def _convolved(graph: OnnxGraph, value: str, kernel: FloatArray, bias: FloatArray, *, stride: int, groups: int) -> str:
-    side = kernel.shape[2]
-    return graph.add(
-        "Conv",
-        value,
-        weights=[np.ascontiguousarray(kernel), bias],
-        kernel_shape=(side,) * 2,
-        strides=(stride,) * 2,
-        pads=(side // 2,) * 4,
-        group=groups,
-    )
+    return graph.convolve(gradient, kernel, groups=layer.groups)
