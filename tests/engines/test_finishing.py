@@ -94,3 +94,10 @@ def test_the_same_texture_only_gets_sharper() -> None:
     became = finished(texture, texture, SEEN, SEEN)
     assert np.corrcoef(became.ravel(), texture.ravel())[0, 1] > 0.98
     assert np.isfinite(finished(texture, texture, 0 * SEEN, SEEN)).all()
+
+
+def test_skin_that_was_asked_for_may_be_rough() -> None:
+    smooth, rough = skin(0.01), skin(0.08, seed=1)
+    frame: Any = SimpleNamespace(skin=SEEN, features=(), inward=FAR_INSIDE)
+    finish = Finish.of(smooth, SEEN, frame)
+    assert detail(finish.applied(rough, wished=True)) > 0.7 * detail(rough) > 2 * detail(finish.applied(rough))

@@ -103,7 +103,7 @@ class Decoding:
 class FaceCodec:
     """Encodes meshed faces, and decodes what other codes make of them."""
 
-    def __init__(self, tensors: Mapping[str, NDArray[np.floating]]) -> None:
+    def __init__(self, tensors: Mapping[str, NDArray[np.floating]], *, wished: bool = False) -> None:
         """Take the codec's tensors.
 
         Args:
@@ -111,7 +111,9 @@ class FaceCodec:
                 one standard deviation of a component; `mean_texture` p; `rotation` (t + s) x (t + s),
                 orthonormal, from components (texture first) to codes; `kept` t + s, 1 for the codes that
                 hold pose, expression and light, else 0.
+            wished: whether it is asked for what shows in skin, as age and beards do.
         """
+        self._wished = wished
         self._tensors = {name: np.asarray(tensor, np.float32) for name, tensor in tensors.items()}
         self.frame = CanonicalFrame(self.mean_shape)
         self._shape_variance = (self._tensors["shape_basis"] ** 2).sum(1)
@@ -174,7 +176,7 @@ class FaceCodec:
         offset = (components[of_texture:] @ self._tensors["shape_basis"]).reshape(topology.VERTICES, 3)
         texture = encoding.texture + denormalise(drawn, encoding.tone) + encoding.light - encoding.detail
         slack = max(1.0, float((codes[self.kept == 0] ** 2).mean()) / ORDINARY**2)
-        texture = encoding.finish.applied(texture, slack=slack)
+        texture = encoding.finish.applied(texture, slack=slack, wished=self._wished)
         return Decoding(
             np.where(self.frame.modelled[..., None], texture, encoding.texture),
             float(1 - np.exp(-encoding.distance(codes) / RENEWAL)),

@@ -24,6 +24,8 @@ BANDS, AROUND, SMOOTHEST = (1.5, 3.0), 2.0, 0.004
 # the outline, by less nearer to it, as it goes on beyond, and by so much at least; shades, which look like beards and
 # dirt where there were none, by so much of that.
 MOST_SLOW, INNER, LEAST_SLOW, DARKER = 0.1, 50.0, 0.01, 0.5
+# Where something was asked for that shows in skin, slow changes may be so many times as strong.
+WISHED = 4.0
 # Brows, eyes and lips are as a whole no bolder than so many times the source's in each of these bands: hair is no
 # darker than elsewhere on the head.
 OF_FEATURES, BOLDEST = (1.5, 3.0, 6.0), 1.15
@@ -79,9 +81,15 @@ class Finish:
             _exposed(luma_of(texture_rgb)[seen > 0.5]),
         )
 
-    def applied(self, texture_rgb: FloatArray, *, slack: float = 1.0) -> FloatArray:
-        """Make a texture, float32 SIZE x SIZE x 3, 0 to 1, fit the photo; with more slack, less so."""
-        texture = texture_rgb - self._rougher(texture_rgb, slack)
+    def applied(self, texture_rgb: FloatArray, *, slack: float = 1.0, wished: bool = False) -> FloatArray:
+        """Make a texture fit the photo.
+
+        Args:
+            texture_rgb: float32 SIZE x SIZE x 3, 0 to 1.
+            slack: with more than 1, the photo's light and features are kept to less strictly.
+            wished: whether it was asked for what shows in skin: wrinkles, or a beard, may be where there were none.
+        """
+        texture = texture_rgb - (self._off_outline(texture_rgb) if wished else self._rougher(texture_rgb, slack))
         texture -= self._bolder(texture, slack)
         texture += SHARPENING * (texture - smooth(texture, self.seen, SHARP_SCALE)) * self.seen[..., None]
         return np.asarray(texture - self._overexposure(texture)[..., None], np.float32)
@@ -96,6 +104,12 @@ class Finish:
             there = _roughness(band, self.skin, scale)
             excess += np.maximum(1 - (allowed + SMOOTHEST) / (there + 1e-6), 0) * band
         return np.asarray(excess * self.skin[..., None], np.float32)
+
+    def _off_outline(self, texture_rgb: FloatArray) -> FloatArray:
+        """What of a texture's slow changes would show as an edge where the face ends, SIZE x SIZE x 3."""
+        slow = _bands(texture_rgb, self.skin, BANDS)[-1] - self.shade
+        most = np.maximum(WISHED * self.most, LEAST_SLOW)
+        return np.asarray((slow - most * np.tanh(slow / most)) * self.skin[..., None], np.float32)
 
     def _bolder(self, texture_rgb: FloatArray, slack: float) -> FloatArray:
         """What of a texture's features is stronger than the source's, SIZE x SIZE x 3."""
