@@ -94,7 +94,7 @@ def asked(*arguments: str | Path) -> str:
 
 
 def test_consistent_photos_show_one_stranger(people: Path, tmp_path: Path) -> None:
-    told = asked("consistency", "--dataset", people, "--out", tmp_path, "--seed", "0")
+    told = asked("consistency", "--dataset", people, "--out", tmp_path, "--seed", "2")
     assert told.count("results of one person match 100.0%") == 2
     # By one of two recognisers: strangers are more alike than people, `docs/privacy.md` tells how often.
     assert told.count("results of different people match 0.0%") >= 1
