@@ -187,9 +187,8 @@ class CompactEngine:
         Measured from the stranger on until the guide knows the face no more: the mildest guidance leads there.
         """
         face: MeshedFace = encoded.context
-        start, never = self._within_faces(face.encoding, stranger), self._population.told
-        within = partial(self._within_faces, face.encoding)
-        way = self._sight.away(face.view, face.encoding, start, embedding, never=never, within=within)
+        within, never = partial(self._within_faces, face.encoding), self._population.told
+        way = self._sight.away(face.view, face.encoding, within(stranger), embedding, never=never, within=within)
         return -way / MILDEST
 
     def _within_faces(self, encoding: Encoding, x: Array) -> FloatArray:

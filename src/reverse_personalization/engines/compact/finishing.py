@@ -99,7 +99,7 @@ class Finish:
         *bands, shade = _bands(texture_rgb, self.skin, BANDS)
         slow = shade - self.shade
         most = np.maximum(slack * self.most, LEAST_SLOW) * np.where(slow < 0, DARKER, 1)
-        excess = slow - most * np.tanh(slow / most)
+        excess = _beyond(slow, most)
         for allowed, band, scale in zip(self.roughness, bands, BANDS, strict=True):
             there = _roughness(band, self.skin, scale)
             excess += np.maximum(1 - (allowed + SMOOTHEST) / (there + 1e-6), 0) * band
@@ -109,7 +109,7 @@ class Finish:
         """What of a texture's slow changes would show as an edge where the face ends, SIZE x SIZE x 3."""
         slow = _bands(texture_rgb, self.skin, BANDS)[-1] - self.shade
         most = np.maximum(WISHED * self.most, LEAST_SLOW)
-        return np.asarray((slow - most * np.tanh(slow / most)) * self.skin[..., None], np.float32)
+        return np.asarray(_beyond(slow, most) * self.skin[..., None], np.float32)
 
     def _bolder(self, texture_rgb: FloatArray, slack: float) -> FloatArray:
         """What of a texture's features is stronger than the source's, SIZE x SIZE x 3."""
@@ -125,6 +125,11 @@ class Finish:
         luma = luma_of(texture_rgb)
         low, high = self.exposed
         return np.asarray((1 - OVEREXPOSED) * (np.maximum(luma - high, 0) + np.minimum(luma - low, 0)), np.float32)
+
+
+def _beyond(change: FloatArray, most: FloatArray) -> FloatArray:
+    """What of a change is more than about so much."""
+    return np.asarray(change - most * np.tanh(change / most), np.float32)
 
 
 def _bands(texture_rgb: FloatArray, seen: FloatArray, scales: tuple[float, ...]) -> list[FloatArray]:
