@@ -221,7 +221,7 @@ def test_what_cannot_be_verified_is_obscured(
     assert not verifier.check(result.image, source).matches
 
 
-def test_what_nobody_knows_is_hidden_coarsely_and_not_in_one_colour(astronaut: Any, quick: Anonymizer) -> None:
+def test_what_nobody_knows_is_filled_and_not_hidden_in_one_colour(astronaut: Any, quick: Anonymizer) -> None:
     blocks = {}
     for doubter in (BlindVerifier, HalfBlindVerifier):
         verifier = quick.verifier
@@ -233,7 +233,7 @@ def test_what_nobody_knows_is_hidden_coarsely_and_not_in_one_colour(astronaut: A
         inside = result.image[y + h // 4 : y + 3 * h // 4, x + w // 4 : x + 3 * w // 4]
         blocks[doubter] = len(np.unique(inside.reshape(-1, 3), axis=0))
     assert blocks[HalfBlindVerifier] == 1
-    assert 1 < blocks[BlindVerifier] <= 9
+    assert blocks[BlindVerifier] > 1
 
 
 def test_a_verifier_that_always_matches_ends_in_one_colour(astronaut: Any, quick: Anonymizer) -> None:

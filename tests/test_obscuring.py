@@ -14,7 +14,7 @@ from reverse_personalization.identity.thresholds import threshold
 from reverse_personalization.obscuring import MARGIN, obscure
 from reverse_personalization.settings import Fallback
 
-KINDS: tuple[Fallback, ...] = ("pixelate", "blur", "solid")
+KINDS: tuple[Fallback, ...] = ("fill", "pixelate", "blur", "solid")
 
 
 def in_ellipse(image_rgb: ByteArray, face: Face, slack: float, margin: float = MARGIN) -> Any:
@@ -106,3 +106,30 @@ def test_a_face_within_another_is_hidden_all_the_same(kind: Fallback, astronaut:
     within = Face((x + w / 4, y + h / 4, w / 2, h / 2), astronaut.face.keypoints, 0.7)
     spared = obscure(astronaut.image_rgb, within, kind=kind, spared=[astronaut.face])
     np.testing.assert_array_equal(spared.changed, obscure(astronaut.image_rgb, within, kind=kind).changed)
+
+
+def test_fill_knows_nothing_of_what_it_hides(portrait: Any) -> None:
+    """Whatever stood in the ellipse, the same stands there afterwards."""
+    hidden = obscure(portrait.image_rgb, portrait.face, kind="fill")
+    covered = in_ellipse(portrait.image_rgb, portrait.face, -2)
+    other = portrait.image_rgb.copy()
+    other[covered] = np.random.default_rng(0).integers(0, 256, (covered.sum(), 3))
+    there = covered[hidden.rows, hidden.columns]
+    rewritten = obscure(other, portrait.face, kind="fill")
+    np.testing.assert_array_equal(rewritten.image_rgb[there], hidden.image_rgb[there])
+
+
+def test_fill_runs_into_its_surroundings(astronaut: Any) -> None:
+    """No step at the rim: there, what is new differs from what lies beside it hardly more than neighbours do."""
+    rendering = obscure(astronaut.image_rgb, astronaut.face, kind="fill")
+    done = paste(astronaut.image_rgb, rendering).astype(float)
+    steps = np.abs(np.diff(done, axis=1)).mean(2)
+    before = np.abs(np.diff(astronaut.image_rgb.astype(float), axis=1)).mean(2)
+    changed = (done != astronaut.image_rgb).any(2)
+    rim = changed[:, 1:] != changed[:, :-1]
+    assert steps[rim].mean() < 2 * before[rim].mean()
+
+
+def test_fill_of_a_whole_picture_is_grey(astronaut: Any) -> None:
+    face = Face((-600, -600, 1700, 1700), astronaut.face.keypoints, 0.9)
+    assert (paste(astronaut.image_rgb, obscure(astronaut.image_rgb, face, kind="fill")) == 128).all()

@@ -1,4 +1,4 @@
-"""Pixelate, blur, solid: what happens to a face that cannot be replaced, and the classical baselines."""
+"""Fill, pixelate, blur, solid: what happens to a face that cannot be replaced, and the classical baselines."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import cast
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from reverse_personalization.faces.compositing import Rendering, ellipse
 from reverse_personalization.faces.face import ByteArray, Face
@@ -14,6 +15,10 @@ from reverse_personalization.settings import Fallback
 
 # The ellipse reaches this far beyond the detector's box on every side, as a share of the box's sides.
 MARGIN = 0.22
+# How much of what lies around the ellipse is looked at, in the same unit.
+SEEN_AROUND = 0.1
+# Where nothing is seen around a face: grey.
+UNKNOWN = 128
 # Share of a face that another one's may overlap, so that it is still hidden where that one is left out.
 MOST_SPARED = 1 / 3
 PIXELATE_BLOCKS = 5
@@ -29,8 +34,8 @@ def obscure(
     Args:
         image_rgb: uint8 H x W x 3; not changed itself.
         face: the face to hide.
-        kind: how.
-        strength: at 2, blocks are twice as large and blur is twice as wide; "solid" knows no strength.
+        kind: how. "fill" and "solid" leave nothing of what was there but, for "solid", its average colour.
+        strength: at 2, blocks are twice as large and blur is twice as wide; "fill" and "solid" know no strength.
         spared: faces that are dealt with by themselves; the ellipses in their boxes are left out, unless much of this
             face lies in one.
     """
@@ -38,23 +43,43 @@ def obscure(
     before = image_rgb[rows, columns]
     if before.size == 0:
         return Rendering(rows, columns, before, np.zeros(before.shape[:2], bool))
-    hidden = _KINDS[kind](before, face.size, strength)
-    mask = ellipse(rows, columns, face, MARGIN)
+    whole = ellipse(rows, columns, face, MARGIN)
+    mask = whole.copy()
     own = ellipse(rows, columns, face, 0)
     for other in spared:
         theirs = ellipse(rows, columns, other, 0)
         if (own & theirs).sum() <= MOST_SPARED * own.sum():
             mask &= ~theirs
+    hidden = _filled(before, whole) if kind == "fill" else _KINDS[kind](before, face.size, strength)
     return Rendering(rows, columns, hidden, mask & (hidden != before).any(2))
 
 
 def _region(image_rgb: ByteArray, face: Face) -> tuple[slice, slice]:
-    """Rows and columns of the ellipse's bounds."""
+    """Rows and columns of the ellipse and of what is seen around it."""
     x, y, w, h = face.box
     height, width = image_rgb.shape[:2]
-    left, right = np.clip([x - MARGIN * w - 1, x + (1 + MARGIN) * w + 2], 0, width)
-    top, bottom = np.clip([y - MARGIN * h - 1, y + (1 + MARGIN) * h + 2], 0, height)
+    reach = MARGIN + SEEN_AROUND
+    left, right = np.clip([x - reach * w - 1, x + (1 + reach) * w + 2], 0, width)
+    top, bottom = np.clip([y - reach * h - 1, y + (1 + reach) * h + 2], 0, height)
     return slice(int(top), int(bottom)), slice(int(left), int(right))
+
+
+def _filled(crop: ByteArray, hidden: NDArray[np.bool_]) -> ByteArray:
+    """What lies around runs in, from colours of the rim alone."""
+    if hidden.all():
+        return np.full_like(crop, UNKNOWN)
+    return np.rint(_spread(crop.astype(np.float32), (~hidden).astype(np.float32))).astype(np.uint8)
+
+
+def _spread(colours: cv2.typing.MatLike, known: cv2.typing.MatLike) -> cv2.typing.MatLike:
+    """Colours h x w x 3 where they are known (h x w, 0 to 1), spread elsewhere: pull and push, Gortler et al. 1996."""
+    height, width = known.shape
+    if known.min() >= 1 or max(height, width) == 1:
+        return colours
+    weight = cv2.pyrDown(known)
+    mean = cv2.pyrDown(colours * known[..., None]) / np.maximum(weight, 1e-6)[..., None]
+    below = cv2.pyrUp(_spread(mean, np.minimum(4 * weight, 1)), dstsize=(width, height))
+    return below + known[..., None] * (colours - below)
 
 
 def _pixelate(crop: ByteArray, size: float, strength: float) -> ByteArray:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 EngineName = Literal["compact", "sdxl"]
 """The engines that are built in."""
-Fallback = Literal["pixelate", "blur", "solid"]
+Fallback = Literal["fill", "pixelate", "blur", "solid"]
 
 
 MethodName = Literal["reverse", "nullface"]
@@ -79,7 +79,7 @@ class Settings(BaseModel):
     """How often at most a face is regenerated, more strongly each time, before it is obscured."""
     gaze_tries: int = Field(0, ge=0, le=50)
     """How often at most a face that is safe but looks elsewhere is tried again; the best is taken (compact)."""
-    fallback: Fallback = "pixelate"
+    fallback: Fallback = "fill"
     """How a face is obscured when it cannot be replaced and verified."""
     detector: str | None = None
     """Name of a plugin that finds the faces of photos in place of YuNet."""

@@ -23,6 +23,8 @@ from reverse_personalization.video.options import VideoOptions
 from reverse_personalization.video.reading import UnreadableVideoError, VideoReader
 from reverse_personalization.video.rendering import VideoAnonymizer
 
+# Hair around a filled place may remind the detector of a face, with a lower score than this.
+CLEAR = 0.8
 SILENT = VideoOptions(sound=False)
 
 
@@ -83,7 +85,9 @@ def test_the_stranger_stays_the_same(done: tuple[Path, Any], sface: Any) -> None
     seen = []
     for frame in frames(done[0]):
         if frame.index not in HIDDEN:
-            seen += [sface.embed(frame.image_rgb, face) for face in detector.detect(frame.image_rgb)[:1]]
+            faces = [face for face in detector.detect(frame.image_rgb) if face.score > CLEAR]
+            seen += [sface.embed(frame.image_rgb, face) for face in faces[:1]]
+    assert len(seen) > 0.8 * FRAMES
     alike = sface.similarity(np.stack(seen), np.stack(seen))
     pairs = alike[np.triu_indices(len(seen), 1)]
     assert (pairs > threshold("sface").similarity).mean() >= 0.95

@@ -39,6 +39,8 @@ from reverse_personalization.settings import Fallback
 Status = Literal["anonymized", "obscured", "no face found", "missing", "unreadable", "untouched"]
 # Mean difference of pixels, of 255, below which an output is taken for the input.
 UNTOUCHED = 0.05
+OBSCURING: tuple[Fallback | Literal["none"], ...] = ("blur", "pixelate", "solid", "fill", "none")
+BUILT_IN = ", ".join(("compact", "sdxl", "nullface", *OBSCURING, "k-same"))
 SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 Progress = Callable[[int, int], None]
 _PACKAGE: Final = Path(__file__).parents[1]
@@ -141,7 +143,7 @@ class Unverified(Anonymizer):
 
 
 class Classical:
-    """Blurred, pixelated or solid faces, as most tools make them; or nothing done at all, as a check."""
+    """Blurred, pixelated, solid or filled faces, as most tools make them; or nothing done at all, as a check."""
 
     workers = 1
 
@@ -239,7 +241,7 @@ class Precomputed:
 
 
 def make_method(name: str, *, workers: int = 1, **options: Any) -> Method:
-    """A built-in method by its name: compact, sdxl, nullface, blur, pixelate, solid, k-same, none.
+    """A built-in method by its name, see `BUILT_IN`.
 
     Args:
         name: of the method.
@@ -260,10 +262,10 @@ def make_method(name: str, *, workers: int = 1, **options: Any) -> Method:
         from reverse_personalization.bench.ksame import KSame
 
         return KSame()
-    for kind in ("blur", "pixelate", "solid", "none"):
+    for kind in OBSCURING:
         if name == kind:
             return Classical(kind)
-    raise UsageError(f"--method {name}: unknown; use compact, sdxl, nullface, blur, pixelate, solid, k-same or none.")
+    raise UsageError(f"--method {name}: unknown; the methods are {BUILT_IN}.")
 
 
 def one_by_one(

@@ -41,7 +41,9 @@ def run(  # noqa: PLR0913, PLR0917 - what a run can be told, by name
     out: Annotated[Path, typer.Option(help="Folder for tables, figures, report and cache.")],
     method: Annotated[
         list[str] | None,
-        typer.Option(help="compact (default), sdxl, nullface, blur, pixelate, solid, k-same, none; may be repeated."),
+        typer.Option(
+            help="compact (default), sdxl, nullface, blur, pixelate, solid, fill, k-same or none; repeatable."
+        ),
     ] = None,
     command: Annotated[
         list[str] | None,
