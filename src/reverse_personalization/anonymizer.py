@@ -122,7 +122,7 @@ class Anonymizer:
 
     @one_blas_thread()
     def anonymize_batch(self, images: Sequence[Picture]) -> tuple[AnonymizedPhoto, ...]:
-        """Replace every face of several pictures; up to rounding, the results are those of `anonymize`, one by one.
+        """Replace every face of several pictures; the results are those of `anonymize`, one by one.
 
         The compact engine works on two pictures at a time, in threads, for which the models are loaded once more; with
         others, faces go through the network together.

@@ -10,6 +10,7 @@ import numpy as np
 from safetensors.numpy import load_file
 
 from reverse_personalization import weights
+from reverse_personalization.blas import one_blas_thread
 from reverse_personalization.engines.base import Conditions, Encoded, Labels
 from reverse_personalization.engines.compact.attributes import read_wish
 from reverse_personalization.engines.compact.codec import Encoding, FaceCodec
@@ -41,6 +42,7 @@ class CompactEngine:
     schedule = STABLE_DIFFUSION
     weights: tuple[str, ...] = ("compact", "face-mesh", "sface")
 
+    @one_blas_thread()
     def __init__(self, *, guide: SFace | None = None, keep: Sequence[str] = (), attributes: str | None = None) -> None:
         """Load the models.
 
