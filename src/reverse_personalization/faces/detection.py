@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Protocol
 
@@ -51,8 +52,9 @@ class YuNetDetector:
         """
         self._threshold, self._scales = threshold, tuple(scales)
         self._turned = (1, 2, 3) if turned else ()
-        self._net = cv2.FaceDetectorYN.create(
-            str(weights.path("yunet")), "", (320, 320), min(threshold, TURNED_THRESHOLD), 0.3, 5000
+        least = min(threshold, TURNED_THRESHOLD)
+        self._net, self._lying_net = (
+            cv2.FaceDetectorYN.create(str(weights.path("yunet")), "", (320, 320), least, 0.3, 5000) for _ in range(2)
         )
 
     def detect(self, image_rgb: ByteArray) -> list[Face]:
@@ -65,7 +67,7 @@ class YuNetDetector:
         crop, (left, top) = surroundings(image_rgb, face)
         found = [
             f.moved(-left, -top)
-            for f in self._search_at(crop, SCALES[0] / max(crop.shape[:2]), turns=_turns_of(face))
+            for f in _search_at(self._net, crop, SCALES[0] / max(crop.shape[:2]), turns=_turns_of(face))
             if f.score >= self._threshold
         ]
         near = [f for f in found if is_near(f, face)]
@@ -73,28 +75,40 @@ class YuNetDetector:
 
     def _search(self, image_rgb: ByteArray) -> Iterator[Face]:
         long_side = max(image_rgb.shape[:2])
-        for scale in _useful(self._scales, long_side):
-            yield from self._search_at(image_rgb, scale / long_side, turns=0)
-        for turns in self._turned:
-            for scale in _useful(TURNED_SCALES, long_side):
-                for face in self._search_at(image_rgb, scale / long_side, turns=turns):
-                    # A net that is shown a face upside down may invent an upright one.
-                    if face.score >= TURNED_THRESHOLD and _turns_of(face) == turns:
-                        yield face
+        searches = [(scale, 0) for scale in _useful(self._scales, long_side)]
+        searches += [(scale, turns) for turns in self._turned for scale in _useful(TURNED_SCALES, long_side)]
+        # In this order an input seldom has another size than the one before, which would cost as much as a search.
+        upright, lying = (sorted(one for one in searches if one[1] % 2 == odd) for odd in (0, 1))
+        with ThreadPoolExecutor(1) as aside:
+            beside = aside.submit(_search_all, self._lying_net, image_rgb, lying)
+            yield from _search_all(self._net, image_rgb, upright)
+            yield from beside.result()
 
-    def _search_at(self, image_rgb: ByteArray, scale: float, *, turns: int) -> Iterator[Face]:
-        height, width = image_rgb.shape[:2]
-        size = max(1, round(width * scale)), max(1, round(height * scale))
-        interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-        searched = np.rot90(cv2.resize(image_rgb, size, interpolation=interpolation), turns)
-        below, beside = (max(0, LEAST_INPUT - side) for side in searched.shape[:2])
-        bgr = cv2.cvtColor(np.ascontiguousarray(searched), cv2.COLOR_RGB2BGR)
-        bgr = cv2.copyMakeBorder(bgr, 0, below, 0, beside, cv2.BORDER_CONSTANT)
-        self._net.setInputSize((bgr.shape[1], bgr.shape[0]))
-        _, rows = self._net.detect(bgr)
-        stretch = np.array([width / size[0], height / size[1]], np.float32)
-        for row in rows if rows is not None else ():
-            yield _face_from_row(row, size, stretch, turns)
+
+def _search_all(net: cv2.FaceDetectorYN, image_rgb: ByteArray, searches: Sequence[tuple[int, int]]) -> list[Face]:
+    """What is found at long sides of so many pixels, after so many quarter turns."""
+    found = []
+    for scale, turns in searches:
+        for face in _search_at(net, image_rgb, scale / max(image_rgb.shape[:2]), turns=turns):
+            # A net that is shown a face upside down may invent an upright one.
+            if turns == 0 or (face.score >= TURNED_THRESHOLD and _turns_of(face) == turns):
+                found.append(face)
+    return found
+
+
+def _search_at(net: cv2.FaceDetectorYN, image_rgb: ByteArray, scale: float, *, turns: int) -> Iterator[Face]:
+    height, width = image_rgb.shape[:2]
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    searched = np.rot90(cv2.resize(image_rgb, size, interpolation=interpolation), turns)
+    below, beside = (max(0, LEAST_INPUT - side) for side in searched.shape[:2])
+    bgr = cv2.cvtColor(np.ascontiguousarray(searched), cv2.COLOR_RGB2BGR)
+    bgr = cv2.copyMakeBorder(bgr, 0, below, 0, beside, cv2.BORDER_CONSTANT)
+    net.setInputSize((bgr.shape[1], bgr.shape[0]))
+    _, rows = net.detect(bgr)
+    stretch = np.array([width / size[0], height / size[1]], np.float32)
+    for row in rows if rows is not None else ():
+        yield _face_from_row(row, size, stretch, turns)
 
 
 def surroundings(image_rgb: ByteArray, face: Face) -> tuple[ByteArray, tuple[int, int]]:

@@ -123,10 +123,8 @@ def _summed(graph: OnnxGraph, value: str, channels: int) -> str:
 
 
 def _slope(graph: OnnxGraph, before: str, negative: FloatArray) -> str:
-    """A PReLU's slope at each value: 1 above 0, its channel's below."""
-    of_channel = negative[None, :, None, None]
-    positive = graph.add("Relu", graph.add("Sign", before))
-    return graph.add("Add", graph.add("Mul", positive, weights=[1 - of_channel]), weights=[of_channel])
+    """A PReLU's slope at each value: 1 above 0, its channel's below, which another PReLU makes of the sign."""
+    return graph.add("PRelu", graph.add("Sign", before), weights=[-negative[:, None, None]])
 
 
 def _transposed(graph: OnnxGraph, gradient: str, layer: _Layer) -> str:

@@ -77,7 +77,7 @@ class Finish:
             shade,
             (MOST_SLOW * smoothstep(frame.inward / INNER))[..., None],
             features,
-            tuple(_boldness(of_features, feature) for feature in features),
+            tuple(_boldness(of_features, features)),
             _exposed(luma_of(texture_rgb)[seen > 0.5]),
         )
 
@@ -115,9 +115,12 @@ class Finish:
         """What of a texture's features is stronger than the source's, SIZE x SIZE x 3."""
         bands = _bands(texture_rgb, self.seen, OF_FEATURES)[:-1]
         excess = np.zeros_like(texture_rgb)
-        for feature, allowed in zip(self.features, self.boldness, strict=True):
-            for band, most, there in zip(bands, allowed, _boldness(bands, feature), strict=True):
-                excess += max(1 - BOLDEST * np.sqrt(slack) * most / (there + 1e-6), 0) * feature[..., None] * band
+        of_features = zip(self.features, self.boldness, _boldness(bands, self.features), strict=True)
+        for feature, allowed, bold in of_features:
+            for band, most, there in zip(bands, allowed, bold, strict=True):
+                share = max(1 - BOLDEST * np.sqrt(slack) * most / (there + 1e-6), 0)
+                if share > 0:
+                    excess += share * feature[..., None] * band
         return excess
 
     def _overexposure(self, texture_rgb: FloatArray) -> FloatArray:
@@ -147,10 +150,10 @@ def _roughness(band_rgb: FloatArray, skin: FloatArray, scale: float) -> FloatArr
     return np.sqrt(smooth(luma_of(band_rgb)[..., None] ** 2, skin, AROUND * scale))
 
 
-def _boldness(bands_rgb: list[FloatArray], feature: FloatArray) -> tuple[float, ...]:
-    """How strong bands are on a feature: the root mean square of their luma."""
-    weight = feature / feature.sum()
-    return tuple(float(np.sqrt((luma_of(band) ** 2 * weight).sum())) for band in bands_rgb)
+def _boldness(bands_rgb: list[FloatArray], features: tuple[FloatArray, ...]) -> list[tuple[float, ...]]:
+    """How strong bands are on each feature: the root mean square of their luma."""
+    squares = np.stack([luma_of(band).ravel() ** 2 for band in bands_rgb])
+    return [tuple(np.sqrt(squares @ one.ravel() / one.sum()).tolist()) for one in features]
 
 
 def _exposed(luma: FloatArray) -> tuple[float, float]:
