@@ -12,6 +12,7 @@ import pytest
 from reverse_personalization.engines.compact.finishing import (
     BOLDEST,
     LEAST_SLOW,
+    MOST_COARSE,
     MOST_SLOW,
     SMOOTHEST,
     Finish,
@@ -30,11 +31,10 @@ def finished(
     *,
     feature: Any = None,
     inward: Any = FAR_INSIDE,
-    slack: float = 1.0,
 ) -> Any:
     features = () if feature is None else (feature,)
     frame: Any = SimpleNamespace(skin=skin, features=features, inward=inward)
-    return Finish.of(source, seen, frame).applied(texture, slack=slack)
+    return Finish.of(source, seen, frame).applied(texture)
 
 
 def skin(roughness: float, *, scale: float = 2.0, seed: int = 0) -> Any:
@@ -80,13 +80,21 @@ def test_light_stays_where_it_goes_on_beyond_the_outline() -> None:
     assert inside.mean() > 3 * near.mean()
 
 
-@pytest.mark.parametrize("slack", [1.0, 4.0])
-def test_brows_are_no_bolder_than_the_source_s(slack: float) -> None:
+def test_brows_are_no_bolder_than_the_source_s() -> None:
     feature = np.zeros_like(SEEN)
     feature[40:56, 30:98] = 1
     faint, bold = skin(0.01), skin(0.1, seed=1)
-    kept = (finished(faint, bold, SEEN, 0 * SEEN, feature=feature, slack=slack) - 0.5)[40:56, 30:98]
-    assert 0.5 < kept.std() / (np.sqrt(slack) * BOLDEST * 0.01) < 2.5  # sharpened at last
+    kept = (finished(faint, bold, SEEN, 0 * SEEN, feature=feature) - 0.5)[40:56, 30:98]
+    assert 0.5 < kept.std() / (BOLDEST * 0.01) < 2.5  # sharpened at last
+
+
+def test_pale_brows_become_no_black_blocks() -> None:
+    feature = np.zeros_like(SEEN)
+    feature[30:66, 20:108] = 1
+    pale = skin(0.01)
+    black = np.asarray(pale - 0.4 * feature[..., None], np.float32)
+    became = (pale - finished(pale, black, SEEN, 1 - feature, feature=feature))[40:56, 40:88]
+    assert 0.2 * MOST_COARSE < became.mean() < 1.3 * MOST_COARSE
 
 
 def test_the_same_texture_only_gets_sharper() -> None:

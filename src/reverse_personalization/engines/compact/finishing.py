@@ -23,12 +23,14 @@ BANDS, AROUND, SMOOTHEST = (1.5, 3.0), 2.0, 0.004
 # What changes more slowly than all bands is mostly light. It changes by no more than about so much so many texels from
 # the outline, by less nearer to it, as it goes on beyond, and by so much at least; shades, which look like beards and
 # dirt where there were none, by so much of that.
-MOST_SLOW, INNER, LEAST_SLOW, DARKER = 0.1, 50.0, 0.01, 0.5
+MOST_SLOW, INNER, LEAST_SLOW, DARKER = 0.06, 50.0, 0.01, 0.5
 # Where something was asked for that shows in skin, slow changes may be so many times as strong.
 WISHED = 4.0
 # Brows, eyes and lips are as a whole no bolder than so many times the source's in each of these bands: hair is no
 # darker than elsewhere on the head.
 OF_FEATURES, BOLDEST = (1.5, 3.0, 6.0), 1.15
+# What changes more slowly than those bands changes by no more than about so much there.
+MOST_COARSE = 0.08
 # A feature of which fewer texels are seen sets no measure.
 LEAST_SEEN = 20.0
 
@@ -45,6 +47,7 @@ class Finish:
         most: float32 SIZE x SIZE x 1, by how much that may change.
         features: float32 SIZE x SIZE each, 0 to 1.
         boldness: of each feature, in each of `OF_FEATURES`.
+        coarse: float32 SIZE x SIZE x 3, what changes more slowly than those.
         exposed: darkest and brightest luma.
     """
 
@@ -55,6 +58,7 @@ class Finish:
     most: FloatArray
     features: tuple[FloatArray, ...]
     boldness: tuple[tuple[float, ...], ...]
+    coarse: FloatArray
     exposed: tuple[float, float]
 
     @classmethod
@@ -69,7 +73,7 @@ class Finish:
         skin = seen * frame.skin
         *bands, shade = _bands(texture_rgb, skin, BANDS)
         features = tuple(weight for one in frame.features if (weight := seen * one).sum() >= LEAST_SEEN)
-        of_features = _bands(texture_rgb, seen, OF_FEATURES)[:-1]
+        *of_features, coarse = _bands(texture_rgb, seen, OF_FEATURES)
         return cls(
             seen,
             skin,
@@ -78,27 +82,27 @@ class Finish:
             (MOST_SLOW * smoothstep(frame.inward / INNER))[..., None],
             features,
             tuple(_boldness(of_features, features)),
+            coarse,
             _exposed(luma_of(texture_rgb)[seen > 0.5]),
         )
 
-    def applied(self, texture_rgb: FloatArray, *, slack: float = 1.0, wished: bool = False) -> FloatArray:
+    def applied(self, texture_rgb: FloatArray, *, wished: bool = False) -> FloatArray:
         """Make a texture fit the photo.
 
         Args:
             texture_rgb: float32 SIZE x SIZE x 3, 0 to 1.
-            slack: with more than 1, the photo's light and features are kept to less strictly.
             wished: whether it was asked for what shows in skin: wrinkles, or a beard, may be where there were none.
         """
-        texture = texture_rgb - (self._off_outline(texture_rgb) if wished else self._rougher(texture_rgb, slack))
-        texture -= self._bolder(texture, slack)
+        texture = texture_rgb - (self._off_outline(texture_rgb) if wished else self._rougher(texture_rgb))
+        texture -= self._bolder(texture)
         texture += SHARPENING * (texture - smooth(texture, self.seen, SHARP_SCALE)) * self.seen[..., None]
         return np.asarray(texture - self._overexposure(texture)[..., None], np.float32)
 
-    def _rougher(self, texture_rgb: FloatArray, slack: float) -> FloatArray:
+    def _rougher(self, texture_rgb: FloatArray) -> FloatArray:
         """What of a texture's skin has more structure than the source's, SIZE x SIZE x 3."""
         *bands, shade = _bands(texture_rgb, self.skin, BANDS)
         slow = shade - self.shade
-        most = np.maximum(slack * self.most, LEAST_SLOW) * np.where(slow < 0, DARKER, 1)
+        most = np.maximum(self.most, LEAST_SLOW) * np.where(slow < 0, DARKER, 1)
         excess = _beyond(slow, most)
         for allowed, band, scale in zip(self.roughness, bands, BANDS, strict=True):
             there = _roughness(band, self.skin, scale)
@@ -111,14 +115,14 @@ class Finish:
         most = np.maximum(WISHED * self.most, LEAST_SLOW)
         return np.asarray(_beyond(slow, most) * self.skin[..., None], np.float32)
 
-    def _bolder(self, texture_rgb: FloatArray, slack: float) -> FloatArray:
+    def _bolder(self, texture_rgb: FloatArray) -> FloatArray:
         """What of a texture's features is stronger than the source's, SIZE x SIZE x 3."""
-        bands = _bands(texture_rgb, self.seen, OF_FEATURES)[:-1]
-        excess = np.zeros_like(texture_rgb)
+        *bands, coarse = _bands(texture_rgb, self.seen, OF_FEATURES)
+        excess = _beyond(coarse - self.coarse, MOST_COARSE) * (self.seen - self.skin)[..., None]
         of_features = zip(self.features, self.boldness, _boldness(bands, self.features), strict=True)
         for feature, allowed, bold in of_features:
             for band, most, there in zip(bands, allowed, bold, strict=True):
-                share = max(1 - BOLDEST * np.sqrt(slack) * most / (there + 1e-6), 0)
+                share = max(1 - BOLDEST * most / (there + 1e-6), 0)
                 if share > 0:
                     excess += share * feature[..., None] * band
         return excess
@@ -130,7 +134,7 @@ class Finish:
         return np.asarray((1 - OVEREXPOSED) * (np.maximum(luma - high, 0) + np.minimum(luma - low, 0)), np.float32)
 
 
-def _beyond(change: FloatArray, most: FloatArray) -> FloatArray:
+def _beyond(change: FloatArray, most: FloatArray | float) -> FloatArray:
     """What of a change is more than about so much."""
     return np.asarray(change - most * np.tanh(change / most), np.float32)
 
