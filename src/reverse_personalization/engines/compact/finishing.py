@@ -31,6 +31,8 @@ WISHED = 4.0
 OF_FEATURES, BOLDEST = (1.5, 3.0, 6.0), 1.15
 # What changes more slowly than those bands changes by no more than about so much there.
 MOST_COARSE = 0.08
+# Share of what is allowed to luma that is allowed to hue.
+HUE = 0.3
 # A feature of which fewer texels are seen sets no measure.
 LEAST_SEEN = 20.0
 
@@ -102,7 +104,7 @@ class Finish:
         """What of a texture's skin has more structure than the source's, SIZE x SIZE x 3."""
         *bands, shade = _bands(texture_rgb, self.skin, BANDS)
         slow = shade - self.shade
-        most = np.maximum(self.most, LEAST_SLOW) * np.where(slow < 0, DARKER, 1)
+        most = np.maximum(self.most, LEAST_SLOW) * np.where(luma_of(slow) < 0, DARKER, 1)[..., None]
         excess = _beyond(slow, most)
         for allowed, band, scale in zip(self.roughness, bands, BANDS, strict=True):
             there = _roughness(band, self.skin, scale)
@@ -134,9 +136,11 @@ class Finish:
         return np.asarray((1 - OVEREXPOSED) * (np.maximum(luma - high, 0) + np.minimum(luma - low, 0)), np.float32)
 
 
-def _beyond(change: FloatArray, most: FloatArray | float) -> FloatArray:
-    """What of a change is more than about so much."""
-    return np.asarray(change - most * np.tanh(change / most), np.float32)
+def _beyond(change_rgb: FloatArray, most: FloatArray | float) -> FloatArray:
+    """What of a change is more than about so much, and more than a share of that where it changes the hue."""
+    luma = luma_of(change_rgb)[..., None]
+    within = most * np.tanh(luma / most) + HUE * most * np.tanh((change_rgb - luma) / (HUE * most))
+    return np.asarray(change_rgb - within, np.float32)
 
 
 def _bands(texture_rgb: FloatArray, seen: FloatArray, scales: tuple[float, ...]) -> list[FloatArray]:
