@@ -1,4 +1,4 @@
-"""What lies on a face is told from the face: one odd brow is none of it, frames of glasses are, to their upper rims."""
+"""What lies on a face is told from the face: odd brows and moles are none of it, frames of glasses are, to their upper rims."""
 
 from __future__ import annotations
 
@@ -36,14 +36,31 @@ def explained(frame: Any, *, unexplained: Any, luma: Any = None) -> Any:
     return explained_by(residual, shown, SEEN, frame)
 
 
-def test_a_brow_that_codes_do_not_hold_is_no_obstacle(frame: Any) -> None:
-    brow = at(frame, topology.LEFT_BROW)
-    assert explained(frame, unexplained=brow)[brow].mean() > 0.9
+@pytest.mark.parametrize("parts", [(topology.LEFT_BROW,), (topology.LEFT_BROW, topology.RIGHT_BROW)])
+def test_brows_that_codes_do_not_hold_are_no_obstacle(parts: Any, frame: Any) -> None:
+    brows = at(frame, *parts)
+    assert explained(frame, unexplained=brows)[brows].mean() > 0.9
 
 
-def test_what_lies_on_both_brows_is_one(frame: Any) -> None:
+def test_what_lies_on_both_brows_and_below_the_eyes_is_one(frame: Any) -> None:
     brows = at(frame, topology.LEFT_BROW, topology.RIGHT_BROW)
-    assert explained(frame, unexplained=brows)[brows].mean() < 0.3
+    worn = brows | (frame.below_eyes & frame.modelled)
+    assert explained(frame, unexplained=worn)[brows].mean() < 0.5
+
+
+def spot(frame: Any, radius: int) -> Any:
+    """A disc on a cheek."""
+    mask = np.zeros((SIZE, SIZE), np.uint8)
+    x, y = (int(v) for v in frame.vertices[list(topology.LEFT_EYE)].mean(0))
+    cv2.circle(mask, (x, y + 26), radius, 1, -1)
+    return mask > 0
+
+
+def test_a_mole_goes_and_something_large_stays(frame: Any) -> None:
+    mole, patch = spot(frame, 3), spot(frame, 9)
+    assert not (mole & frame.around_eyes).any()
+    assert explained(frame, unexplained=mole)[mole].mean() > 0.9
+    assert explained(frame, unexplained=patch)[patch].mean() < 0.3
 
 
 def test_what_lies_beside_a_brow_as_well_is_one(frame: Any) -> None:

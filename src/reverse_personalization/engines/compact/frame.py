@@ -38,7 +38,9 @@ class CanonicalFrame:
         self.interior = polygons(self.vertices, topology.RIGHT_EYE, topology.LEFT_EYE, topology.INNER_LIPS)
         self.modelled: NDArray[np.bool_] = (self._covered >= 0) & ~self.interior
         self.inward = distance(~((self._covered >= 0) | self.interior))
-        self.around_eyes = distance(polygons(self.vertices, topology.RIGHT_EYE, topology.LEFT_EYE)) < OF_GLASSES
+        of_eyes = polygons(self.vertices, topology.RIGHT_EYE, topology.LEFT_EYE)
+        self.around_eyes = distance(of_eyes) < OF_GLASSES
+        self.below_eyes = self.around_eyes & (np.arange(SIZE)[:, None] > np.flatnonzero(of_eyes.any(1)).max() + 2)
         self.brows = _soft(self.vertices, topology.RIGHT_BROW, topology.LEFT_BROW)
         eyes, lips = (
             _soft(self.vertices, topology.RIGHT_EYE, topology.LEFT_EYE),

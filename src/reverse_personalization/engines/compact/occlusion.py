@@ -20,9 +20,12 @@ OF_COLOUR, AROUND, CHROMA_TELLS, LARGE = 2.8, 1.8, 4.0, 300
 # The standard deviation of colours is told by so many times the median error.
 OF_MEDIAN = 1.5
 LEAST_SPREAD, MOST_SPREAD = 0.15, 0.6
-# What lies with such a share of it on one brow, and with less than such a share of its mirror image on something, too,
-# is a brow that the codes do not hold.
-ON_BROW, MIRRORED = 0.6, 0.3
+# What lies with such a share of it on a brow, and with such a share on brow and eye, is a brow that the codes do not
+# hold, unless so many texels below both eyes are no part of the face either: those are frames.
+ON_BROW, ON_BROW_OR_EYE, BELOW = 0.3, 0.6, 80
+# What has fewer texels than this, and lies so many of them within the outline and apart from eyes, is a wrinkle, a mole
+# or a shine: it is somebody's, and goes.
+MARK, WITHIN = 100, 6.0
 # So many texels around the eyes that are no part of the face are glasses. An upper rim looks like a brow to the codes:
 # frames go on in lines no wider than so many texels, darker by so much than what is beside them, brighter by so much at
 # most than what is seen of them, and dark anyhow (in standard deviations of luma).
@@ -39,7 +42,7 @@ def explained_by(residual: FloatArray, luma: FloatArray, visible: FloatArray, fr
         frame: where things are.
     """
     off = _dissimilar(residual, visible, frame) | _of_other_colour(residual, visible, frame)
-    off &= ~_odd_brow(off, frame.brows)
+    off &= ~(_odd_brows(off, frame) | _marks(off, frame))
     off |= _rims(off, luma, frame)
     outlier = cv2.dilate(off.astype(np.float32), np.ones((5, 5)))
     return np.asarray(1 - cv2.GaussianBlur(outlier, (0, 0), 1.5), np.float32)
@@ -63,21 +66,34 @@ def _of_other_colour(residual: FloatArray, visible: FloatArray, frame: Canonical
     return _parts(error > AROUND * spread, holding=error > OF_COLOUR * spread, least=LARGE)
 
 
-def _odd_brow(off: NDArray[np.bool_], brows: FloatArray) -> NDArray[np.bool_]:
-    """The parts of a mask that lie on one brow only: glasses and hair do more than that."""
-    _, numbers, statistics, _ = cv2.connectedComponentsWithStats(off.astype(np.uint8))
-    on_brow, mirrored = (
-        np.bincount(numbers.ravel(), weights=of.ravel(), minlength=len(statistics)) / statistics[:, cv2.CC_STAT_AREA]
-        for of in (brows, off[:, ::-1])
+def _odd_brows(off: NDArray[np.bool_], frame: CanonicalFrame) -> NDArray[np.bool_]:
+    """The parts of a mask that lie on brows only: glasses and hair do more than that."""
+    if _on_both_sides(off & frame.below_eyes).sum() >= BELOW:
+        return np.zeros_like(off)
+    numbers, areas = _numbered(off)
+    on_brow, on_either = (
+        np.bincount(numbers.ravel(), of.ravel(), len(areas)) / areas
+        for of in (frame.brows, np.maximum(*frame.features[:2]))
     )
-    return off & np.isin(numbers, np.flatnonzero((on_brow > ON_BROW) & (mirrored < MIRRORED)))
+    return off & np.isin(numbers, np.flatnonzero((on_brow > ON_BROW) & (on_either > ON_BROW_OR_EYE)))
+
+
+def _marks(off: NDArray[np.bool_], frame: CanonicalFrame) -> NDArray[np.bool_]:
+    """The parts of a mask that are marks in skin."""
+    numbers, areas = _numbered(off)
+    elsewhere = np.unique(numbers[frame.around_eyes | (frame.inward < WITHIN)])
+    return off & np.isin(numbers, np.setdiff1d(np.flatnonzero(areas < MARK), elsewhere))
+
+
+def _on_both_sides(off: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Where a mask has something near the mirror image as well."""
+    return off & (cv2.dilate(off[:, ::-1].astype(np.uint8), np.ones((RIM, RIM))) > 0)
 
 
 def _rims(off: NDArray[np.bool_], luma: FloatArray, frame: CanonicalFrame) -> NDArray[np.bool_]:
     """Where the frames of glasses go on, as dark as what is seen of them."""
     glasses = off & frame.around_eyes
-    on_both_sides = glasses & (cv2.dilate(glasses[:, ::-1].astype(np.uint8), np.ones((RIM, RIM))) > 0)
-    if on_both_sides.sum() < GLASSES:
+    if _on_both_sides(glasses).sum() < GLASSES:
         return np.zeros_like(off)
     thin = cv2.morphologyEx(luma, cv2.MORPH_BLACKHAT, np.ones((RIM, RIM))) > RIM_DEPTH
     dark = luma < min(float(np.median(luma[glasses])) + RIM_BRIGHTER, RIM_LUMA)
@@ -96,6 +112,12 @@ def _spread(error: FloatArray, frame: CanonicalFrame) -> float:
 
 def _parts(mask: NDArray[np.bool_], *, holding: NDArray[np.bool_], least: int = 1) -> NDArray[np.bool_]:
     """The connected parts of a mask that hold a texel of another one, and have at least so many."""
-    _, numbers, statistics, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
+    numbers, areas = _numbered(mask)
     held = np.unique(numbers[holding])
-    return np.isin(numbers, held[statistics[held, cv2.CC_STAT_AREA] >= least])
+    return np.isin(numbers, held[areas[held] >= least])
+
+
+def _numbered(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """The connected parts of a mask, numbered from 1 on, and the texels that each has; 0 is what is none."""
+    _, numbers, statistics, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
+    return np.asarray(numbers, np.int32), np.asarray(statistics[:, cv2.CC_STAT_AREA], np.int32)
