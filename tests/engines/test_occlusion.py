@@ -1,4 +1,4 @@
-"""What lies on a face is told from the face: odd brows and moles are none of it, frames of glasses are, to their upper rims."""
+"""What lies on a face is told from the face: odd brows and moles do not, frames of glasses do, to their upper rims."""
 
 from __future__ import annotations
 
