@@ -62,6 +62,21 @@ def test_a_face_that_is_lost_stays_obscured(
     assert np.abs(result[middle].astype(int) - astronaut.image_rgb[middle]).mean() > 5
 
 
+def test_an_unsure_face_does_not_cover_a_surer_one(
+    anonymizer: Anonymizer, astronaut: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, y, w, h = (int(each) for each in astronaut.face.box)
+    beside = Face((x + 0.7 * w, y, w, h), astronaut.face.keypoints + np.array([0.7 * w, 0], np.float32), 0.4)
+    results = []
+    for faces in ([astronaut.face], [astronaut.face, beside]):
+        live = LiveAnonymizer(anonymizer.settings, anonymizer=anonymizer)
+        monkeypatch.setattr(live._detector, "detect", lambda image_rgb, faces=faces: faces)
+        results.append([live.anonymize(astronaut.image_rgb) for _ in range(6)][-1])
+    assert (results[0] != results[1]).any()
+    overlap = np.s_[y + h // 3 : y + h // 2, x + int(0.6 * w) : x + int(0.9 * w)]
+    np.testing.assert_array_equal(results[0][overlap], results[1][overlap])
+
+
 def test_an_endless_picture_is_forgotten() -> None:
     tracker, image_rgb = Tracker(10), np.zeros((90, 90, 3), np.uint8)
     face = Face((10, 10, 30, 30), np.full((5, 2), 20, np.float32), 0.9)

@@ -83,9 +83,9 @@ class LiveAnonymizer:
         found = self._tracker.advance(frame, original, faces)
         followed = {id(face) for _, face in found}
         unsure = [face for face in faces if id(face) not in followed]
-        image = original
+        image, surer = original, [face for _, face in found]
         for face in (*unsure, *self._tracker.missing(frame)):
-            image = paste(image, obscure(image, face, kind=self._settings.fallback))
+            image = paste(image, obscure(image, face, kind=self._settings.fallback, spared=surer))
         for track, face in found:
             image = self._replaced(image, original, track, face)
         self._guests = {track: guest for track, guest in self._guests.items() if self._tracker.follows(track)}
