@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -108,14 +109,17 @@ def test_a_face_within_another_is_hidden_all_the_same(kind: Fallback, astronaut:
     np.testing.assert_array_equal(spared.changed, obscure(astronaut.image_rgb, within, kind=kind).changed)
 
 
-def test_fill_knows_nothing_of_what_it_hides(portrait: Any) -> None:
+@pytest.mark.parametrize("scale", [1, 5])
+def test_fill_knows_nothing_of_what_it_hides(scale: int, portrait: Any) -> None:
     """Whatever stood in the ellipse, the same stands there afterwards."""
-    hidden = obscure(portrait.image_rgb, portrait.face, kind="fill")
-    covered = in_ellipse(portrait.image_rgb, portrait.face, -2)
-    other = portrait.image_rgb.copy()
+    image_rgb = cv2.resize(portrait.image_rgb, None, fx=scale, fy=scale)
+    face = Face(tuple(scale * each for each in portrait.face.box), scale * portrait.face.keypoints, 0.9)
+    hidden = obscure(image_rgb, face, kind="fill")
+    covered = in_ellipse(image_rgb, face, -2)
+    other = image_rgb.copy()
     other[covered] = np.random.default_rng(0).integers(0, 256, (covered.sum(), 3))
     there = covered[hidden.rows, hidden.columns]
-    rewritten = obscure(other, portrait.face, kind="fill")
+    rewritten = obscure(other, face, kind="fill")
     np.testing.assert_array_equal(rewritten.image_rgb[there], hidden.image_rgb[there])
 
 

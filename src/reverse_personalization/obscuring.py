@@ -17,6 +17,8 @@ from reverse_personalization.settings import Fallback
 MARGIN = 0.22
 # How much of what lies around the ellipse is looked at, in the same unit.
 SEEN_AROUND = 0.1
+# Pixels along a side of which what is so smooth needs no more.
+SMOOTH_SIDE = 512
 # Where nothing is seen around a face: grey.
 UNKNOWN = 128
 # Share of a face that another one's may overlap, so that it is still hidden where that one is left out.
@@ -66,9 +68,15 @@ def _region(image_rgb: ByteArray, face: Face) -> tuple[slice, slice]:
 
 def _filled(crop: ByteArray, hidden: NDArray[np.bool_]) -> ByteArray:
     """What lies around runs in, from colours of the rim alone."""
-    if hidden.all():
+    height, width = hidden.shape
+    shrink = max(1.0, max(height, width) / SMOOTH_SIDE)
+    size = max(1, round(width / shrink)), max(1, round(height / shrink))
+    seen = cv2.resize(hidden.astype(np.float32), size, interpolation=cv2.INTER_AREA) == 0
+    if not seen.any():
         return np.full_like(crop, UNKNOWN)
-    return np.rint(_spread(crop.astype(np.float32), (~hidden).astype(np.float32))).astype(np.uint8)
+    around = cv2.resize(crop, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+    filled = np.rint(_spread(around, seen.astype(np.float32))).astype(np.uint8)
+    return cast(ByteArray, cv2.resize(filled, (width, height), interpolation=cv2.INTER_LINEAR))
 
 
 def _spread(colours: cv2.typing.MatLike, known: cv2.typing.MatLike) -> cv2.typing.MatLike:
