@@ -16,7 +16,7 @@ from reverse_personalization.faces.face import ByteArray, FloatArray, Mesh
 from reverse_personalization.faces.mesh import FaceMesher
 
 # Share of the shape's change that is rendered: it tells recognisers little, and moves pose and expression.
-SHAPE_SHARE = 0.5
+SHAPE_SHARE = 0.4
 # Share of the mesh's drift, and of the expression's, that is taken back in each round.
 STEADIED, COMPOSED, ROUNDS = 0.8, 0.25, 2
 

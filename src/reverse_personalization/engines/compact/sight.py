@@ -20,8 +20,9 @@ from reverse_personalization.identity.sface_gradient import SFaceGradient
 LIGHT_SCALE = 7.0
 # A way is gone in strides until the cosine can be expected to be so low, as slopes keep such a share of themselves over
 # a stride: so many strides at most, each so long at most, in standard deviations, and all of them so long at least.
-UNLIKE, KEPT_SLOPE = 0.06, 0.65
-MOST_STRIDES, LONGEST, SHORTEST = 3, 6.0, 5.0
+# Strangers' cosines lie around 0; what goes beyond is for recognisers that see other things.
+UNLIKE, KEPT_SLOPE = -0.25, 0.65
+MOST_STRIDES, LONGEST, SHORTEST = 3, 7.0, 5.0
 # Levels of a picture for each unit of a texture.
 LEVELS = 255.0
 UNMOVED: FloatArray = np.zeros((topology.VERTICES, 2), np.float32)
