@@ -14,6 +14,7 @@ _IR_VERSION: Final = 4
 _OPSET: Final = 9
 _FLOAT: Final = 1
 _INT: Final = 2
+_TEXT: Final = 3
 _INTS: Final = 7
 
 
@@ -33,7 +34,7 @@ class OnnxGraph:
         return name
 
     def add(
-        self, operator: str, *inputs: str, weights: Sequence[FloatArray] = (), **attributes: int | Sequence[int]
+        self, operator: str, *inputs: str, weights: Sequence[FloatArray] = (), **attributes: int | str | Sequence[int]
     ) -> str:
         """Add an operator of opset 9 with its weights, and return the name of its output."""
         output = f"{operator.lower()}{len(self._nodes)}"
@@ -103,7 +104,9 @@ def _text(field: int, content: str) -> bytes:
     return _bytes(field, content.encode())
 
 
-def _attribute(name: str, values: int | Sequence[int]) -> bytes:
+def _attribute(name: str, values: int | str | Sequence[int]) -> bytes:
+    if isinstance(values, str):
+        return _text(1, name) + _text(4, values) + _integer(20, _TEXT)
     if isinstance(values, int):
         return _text(1, name) + _integer(3, values) + _integer(20, _INT)
     return _text(1, name) + b"".join(_integer(8, value) for value in values) + _integer(20, _INTS)

@@ -39,6 +39,9 @@ TEXEL_NOISE = 0.3
 SPARSE, HARDLY, MOSTLY = 3, 0.1, 0.1
 # The fit is made anew without what lies on the face, so often: what it took for brows may be frames.
 ROUNDS = 3
+# Root mean square of codes up to which a stranger is an ordinary one; beyond, where tries push as hard as they can, the
+# photo asks for less, by this power of its square.
+ORDINARY, SLACKENED = 1.1, 2.0
 # Distance of codes (root mean square) at which all but 1 / e of the source's own texture is replaced: its fine lines
 # are somebody's, too, and would draw the old brows over the new ones.
 RENEWAL = 0.3
@@ -173,7 +176,8 @@ class FaceCodec:
         drawn = unpack(components[:of_texture] @ self._tensors["texture_basis"], self.frame)
         offset = (components[of_texture:] @ self._tensors["shape_basis"]).reshape(topology.VERTICES, 3)
         texture = encoding.texture + denormalise(drawn, encoding.tone) + encoding.light - encoding.detail
-        texture = encoding.finish.applied(texture, wished=self._wished)
+        slack = max(1.0, float((codes[self.kept == 0] ** 2).mean()) / ORDINARY**2) ** SLACKENED
+        texture = encoding.finish.applied(texture, slack=slack, wished=self._wished)
         return Decoding(
             np.where(self.frame.modelled[..., None], texture, encoding.texture),
             float(1 - np.exp(-encoding.distance(codes) / RENEWAL)),

@@ -88,23 +88,24 @@ class Finish:
             _exposed(luma_of(texture_rgb)[seen > 0.5]),
         )
 
-    def applied(self, texture_rgb: FloatArray, *, wished: bool = False) -> FloatArray:
+    def applied(self, texture_rgb: FloatArray, *, slack: float = 1.0, wished: bool = False) -> FloatArray:
         """Make a texture fit the photo.
 
         Args:
             texture_rgb: float32 SIZE x SIZE x 3, 0 to 1.
+            slack: with more than 1, the photo's light and features are kept to less strictly.
             wished: whether it was asked for what shows in skin: wrinkles, or a beard, may be where there were none.
         """
-        texture = texture_rgb - (self._off_outline(texture_rgb) if wished else self._rougher(texture_rgb))
-        texture -= self._bolder(texture)
+        texture = texture_rgb - (self._off_outline(texture_rgb) if wished else self._rougher(texture_rgb, slack))
+        texture -= self._bolder(texture, slack)
         texture += SHARPENING * (texture - smooth(texture, self.seen, SHARP_SCALE)) * self.seen[..., None]
         return np.asarray(texture - self._overexposure(texture)[..., None], np.float32)
 
-    def _rougher(self, texture_rgb: FloatArray) -> FloatArray:
+    def _rougher(self, texture_rgb: FloatArray, slack: float) -> FloatArray:
         """What of a texture's skin has more structure than the source's, SIZE x SIZE x 3."""
         *bands, shade = _bands(texture_rgb, self.skin, BANDS)
         slow = shade - self.shade
-        most = np.maximum(self.most, LEAST_SLOW) * np.where(luma_of(slow) < 0, DARKER, 1)[..., None]
+        most = np.maximum(slack * self.most, LEAST_SLOW) * np.where(luma_of(slow) < 0, DARKER, 1)[..., None]
         excess = _beyond(slow, most)
         for allowed, band, scale in zip(self.roughness, bands, BANDS, strict=True):
             there = _roughness(band, self.skin, scale)
@@ -117,14 +118,14 @@ class Finish:
         most = np.maximum(WISHED * self.most, LEAST_SLOW)
         return np.asarray(_beyond(slow, most) * self.skin[..., None], np.float32)
 
-    def _bolder(self, texture_rgb: FloatArray) -> FloatArray:
+    def _bolder(self, texture_rgb: FloatArray, slack: float) -> FloatArray:
         """What of a texture's features is stronger than the source's, SIZE x SIZE x 3."""
         *bands, coarse = _bands(texture_rgb, self.seen, OF_FEATURES)
         excess = _beyond(coarse - self.coarse, MOST_COARSE) * (self.seen - self.skin)[..., None]
         of_features = zip(self.features, self.boldness, _boldness(bands, self.features), strict=True)
         for feature, allowed, bold in of_features:
             for band, most, there in zip(bands, allowed, bold, strict=True):
-                share = max(1 - BOLDEST * most / (there + 1e-6), 0)
+                share = max(1 - BOLDEST * np.sqrt(slack) * most / (there + 1e-6), 0)
                 if share > 0:
                     excess += share * feature[..., None] * band
         return excess
