@@ -48,6 +48,13 @@ def test_what_lies_on_both_brows_and_below_the_eyes_is_one(frame: Any) -> None:
     assert explained(frame, unexplained=worn)[brows].mean() < 0.5
 
 
+def test_a_rim_stays_with_its_other_half(frame: Any) -> None:
+    half = at(frame, topology.LEFT_BROW)
+    other = cv2.dilate(at(frame, topology.RIGHT_BROW).astype(np.uint8), np.ones((17, 17))) > 0
+    assert explained(frame, unexplained=half)[half].mean() > 0.9
+    assert explained(frame, unexplained=half | other)[half].mean() < 0.3
+
+
 def spot(frame: Any, radius: int) -> Any:
     """A disc on a cheek."""
     mask = np.zeros((SIZE, SIZE), np.uint8)

@@ -21,8 +21,9 @@ OF_COLOUR, AROUND, CHROMA_TELLS, LARGE = 2.8, 1.8, 4.0, 300
 OF_MEDIAN = 1.5
 LEAST_SPREAD, MOST_SPREAD = 0.15, 0.6
 # What lies with such a share of it on a brow, and with such a share on brow and eye, is a brow that the codes do not
-# hold, unless so many texels below both eyes are no part of the face either: those are frames.
-ON_BROW, ON_BROW_OR_EYE, BELOW = 0.3, 0.6, 80
+# hold, unless so many texels below both eyes are no part of the face either, or such a share of its mirror image is
+# something else: those are frames.
+ON_BROW, ON_BROW_OR_EYE, BELOW, MIRRORED = 0.3, 0.6, 80, 0.3
 # What has fewer texels than this, and lies so many of them within the outline and apart from eyes, is a wrinkle, a mole
 # or a shine: it is somebody's, and goes.
 MARK, WITHIN = 100, 6.0
@@ -75,7 +76,10 @@ def _odd_brows(off: NDArray[np.bool_], frame: CanonicalFrame) -> NDArray[np.bool
         np.bincount(numbers.ravel(), of.ravel(), len(areas)) / areas
         for of in (frame.brows, np.maximum(*frame.features[:2]))
     )
-    return off & np.isin(numbers, np.flatnonzero((on_brow > ON_BROW) & (on_either > ON_BROW_OR_EYE)))
+    brows = off & np.isin(numbers, np.flatnonzero((on_brow > ON_BROW) & (on_either > ON_BROW_OR_EYE)))
+    # A rim whose other half is plainly none stays with it.
+    beside = np.bincount(numbers.ravel(), (off & ~brows)[:, ::-1].ravel(), len(areas)) / areas
+    return brows & (beside < MIRRORED)[numbers]
 
 
 def _marks(off: NDArray[np.bool_], frame: CanonicalFrame) -> NDArray[np.bool_]:
