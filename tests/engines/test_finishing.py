@@ -31,10 +31,11 @@ def finished(
     *,
     feature: Any = None,
     inward: Any = FAR_INSIDE,
+    slack: float = 1.0,
 ) -> Any:
     features = () if feature is None else (feature,)
     frame: Any = SimpleNamespace(skin=skin, features=features, inward=inward)
-    return Finish.of(source, seen, frame).applied(texture)
+    return Finish.of(source, seen, frame).applied(texture, slack=slack)
 
 
 def skin(roughness: float, *, scale: float = 2.0, seed: int = 0) -> Any:
@@ -80,12 +81,13 @@ def test_light_stays_where_it_goes_on_beyond_the_outline() -> None:
     assert inside.mean() > 3 * near.mean()
 
 
-def test_brows_are_no_bolder_than_the_source_s() -> None:
+@pytest.mark.parametrize("slack", [1.0, 4.0])
+def test_brows_are_no_bolder_than_the_source_s(slack: float) -> None:
     feature = np.zeros_like(SEEN)
     feature[40:56, 30:98] = 1
     faint, bold = skin(0.01), skin(0.1, seed=1)
-    kept = (finished(faint, bold, SEEN, 0 * SEEN, feature=feature) - 0.5)[40:56, 30:98]
-    assert 0.5 < kept.std() / (BOLDEST * 0.01) < 2.5  # sharpened at last
+    kept = (finished(faint, bold, SEEN, 0 * SEEN, feature=feature, slack=slack) - 0.5)[40:56, 30:98]
+    assert 0.5 < kept.std() / (np.sqrt(slack) * BOLDEST * 0.01) < 2.5  # sharpened at last
 
 
 def test_pale_brows_become_no_black_blocks() -> None:
