@@ -16,6 +16,7 @@ import math
 import sys
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -52,13 +53,13 @@ def read(archive: tarfile.TarFile, name: str) -> bytes:
     return member.read()
 
 
-def weights(manifest: list[dict[str, list[dict[str, object]]]], content: bytes) -> dict[str, FloatArray]:
+def weights(manifest: list[dict[str, Any]], content: bytes) -> dict[str, FloatArray]:
     """The arrays of a TensorFlow.js file by their names, in float32."""
     arrays, offset = {}, 0
     for entry in (entry for group in manifest for entry in group["weights"]):
-        stored = np.dtype(entry.get("quantization", entry)["dtype"])  # type: ignore[index,call-overload]
-        array = np.frombuffer(content, stored, math.prod(entry["shape"]), offset)  # type: ignore[call-overload]
-        arrays[str(entry["name"])] = array.reshape(entry["shape"]).astype(np.float32)  # type: ignore[call-overload]
+        stored = np.dtype(entry.get("quantization", entry)["dtype"])
+        array = np.frombuffer(content, stored, math.prod(entry["shape"]), offset)
+        arrays[entry["name"]] = array.reshape(entry["shape"]).astype(np.float32)
         offset += array.nbytes
     return arrays
 

@@ -52,7 +52,7 @@ def obscure(
         theirs = ellipse(rows, columns, other, 0)
         if (own & theirs).sum() <= MOST_SPARED * own.sum():
             mask &= ~theirs
-    hidden = _filled(before, whole) if kind == "fill" else _KINDS[kind](before, face.size, strength)
+    hidden = _KINDS[kind](before, whole, face.size, strength)
     return Rendering(rows, columns, hidden, mask & (hidden != before).any(2))
 
 
@@ -66,15 +66,16 @@ def _region(image_rgb: ByteArray, face: Face) -> tuple[slice, slice]:
     return slice(int(top), int(bottom)), slice(int(left), int(right))
 
 
-def _filled(crop: ByteArray, hidden: NDArray[np.bool_]) -> ByteArray:
+def _fill(crop: ByteArray, hidden: NDArray[np.bool_], size: float, strength: float) -> ByteArray:
     """What lies around runs in, from colours of the rim alone."""
+    del size, strength
     height, width = hidden.shape
     shrink = max(1.0, max(height, width) / SMOOTH_SIDE)
-    size = max(1, round(width / shrink)), max(1, round(height / shrink))
-    seen = cv2.resize(hidden.astype(np.float32), size, interpolation=cv2.INTER_AREA) == 0
+    small = max(1, round(width / shrink)), max(1, round(height / shrink))
+    seen = cv2.resize(hidden.astype(np.float32), small, interpolation=cv2.INTER_AREA) == 0
     if not seen.any():
         return np.full_like(crop, UNKNOWN)
-    around = cv2.resize(crop, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+    around = cv2.resize(crop, small, interpolation=cv2.INTER_AREA).astype(np.float32)
     filled = np.rint(_spread(around, seen.astype(np.float32))).astype(np.uint8)
     return cast(ByteArray, cv2.resize(filled, (width, height), interpolation=cv2.INTER_LINEAR))
 
@@ -90,7 +91,8 @@ def _spread(colours: cv2.typing.MatLike, known: cv2.typing.MatLike) -> cv2.typin
     return below + known[..., None] * (colours - below)
 
 
-def _pixelate(crop: ByteArray, size: float, strength: float) -> ByteArray:
+def _pixelate(crop: ByteArray, hidden: NDArray[np.bool_], size: float, strength: float) -> ByteArray:
+    del hidden
     height, width = crop.shape[:2]
     block = max(size / PIXELATE_BLOCKS * strength, 2.0)
     coarse = max(1, round(width / block)), max(1, round(height / block))
@@ -98,17 +100,19 @@ def _pixelate(crop: ByteArray, size: float, strength: float) -> ByteArray:
     return cast(ByteArray, cv2.resize(small, (width, height), interpolation=cv2.INTER_NEAREST))
 
 
-def _blur(crop: ByteArray, size: float, strength: float) -> ByteArray:
+def _blur(crop: ByteArray, hidden: NDArray[np.bool_], size: float, strength: float) -> ByteArray:
+    del hidden
     sigma = max(BLUR_SIGMA * size * strength, 2.0)
     return cast(ByteArray, cv2.GaussianBlur(crop, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE))
 
 
-def _solid(crop: ByteArray, size: float, strength: float) -> ByteArray:
-    del size, strength
+def _solid(crop: ByteArray, hidden: NDArray[np.bool_], size: float, strength: float) -> ByteArray:
+    del hidden, size, strength
     return np.broadcast_to(np.rint(crop.mean((0, 1))).astype(np.uint8), crop.shape).copy()
 
 
-_KINDS: dict[Fallback, Callable[[ByteArray, float, float], ByteArray]] = {
+_KINDS: dict[Fallback, Callable[[ByteArray, NDArray[np.bool_], float, float], ByteArray]] = {
+    "fill": _fill,
     "pixelate": _pixelate,
     "blur": _blur,
     "solid": _solid,

@@ -80,9 +80,9 @@ class YuNetDetector:
         # In this order an input seldom has another size than the one before, which would cost as much as a search.
         upright, lying = (sorted(one for one in searches if one[1] % 2 == odd) for odd in (0, 1))
         with ThreadPoolExecutor(1) as aside:
-            beside = aside.submit(_search_all, self._lying_net, image_rgb, lying)
+            beside = aside.submit(_search_all, self._lying_net, image_rgb, lying) if lying else None
             yield from _search_all(self._net, image_rgb, upright)
-            yield from beside.result()
+            yield from beside.result() if beside else ()
 
 
 def _search_all(net: cv2.FaceDetectorYN, image_rgb: ByteArray, searches: Sequence[tuple[int, int]]) -> list[Face]:

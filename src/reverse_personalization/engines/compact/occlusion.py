@@ -43,7 +43,8 @@ def explained_by(residual: FloatArray, luma: FloatArray, visible: FloatArray, fr
         frame: where things are.
     """
     off = _dissimilar(residual, visible, frame) | _of_other_colour(residual, visible, frame)
-    off &= ~(_odd_brows(off, frame) | _marks(off, frame))
+    parts = _numbered(off)
+    off &= ~(_odd_brows(off, *parts, frame) | _marks(off, *parts, frame))
     off |= _rims(off, luma, frame)
     outlier = cv2.dilate(off.astype(np.float32), np.ones((5, 5)))
     return np.asarray(1 - cv2.GaussianBlur(outlier, (0, 0), 1.5), np.float32)
@@ -67,11 +68,12 @@ def _of_other_colour(residual: FloatArray, visible: FloatArray, frame: Canonical
     return _parts(error > AROUND * spread, holding=error > OF_COLOUR * spread, least=LARGE)
 
 
-def _odd_brows(off: NDArray[np.bool_], frame: CanonicalFrame) -> NDArray[np.bool_]:
+def _odd_brows(
+    off: NDArray[np.bool_], numbers: NDArray[np.int32], areas: NDArray[np.int32], frame: CanonicalFrame
+) -> NDArray[np.bool_]:
     """The parts of a mask that lie on brows only: glasses and hair do more than that."""
     if _on_both_sides(off & frame.below_eyes).sum() >= BELOW:
         return np.zeros_like(off)
-    numbers, areas = _numbered(off)
     on_brow, on_either = (
         np.bincount(numbers.ravel(), of.ravel(), len(areas)) / areas
         for of in (frame.brows, np.maximum(*frame.features[:2]))
@@ -82,9 +84,10 @@ def _odd_brows(off: NDArray[np.bool_], frame: CanonicalFrame) -> NDArray[np.bool
     return brows & (beside < MIRRORED)[numbers]
 
 
-def _marks(off: NDArray[np.bool_], frame: CanonicalFrame) -> NDArray[np.bool_]:
+def _marks(
+    off: NDArray[np.bool_], numbers: NDArray[np.int32], areas: NDArray[np.int32], frame: CanonicalFrame
+) -> NDArray[np.bool_]:
     """The parts of a mask that are marks in skin."""
-    numbers, areas = _numbered(off)
     elsewhere = np.unique(numbers[frame.around_eyes | (frame.inward < WITHIN)])
     return off & np.isin(numbers, np.setdiff1d(np.flatnonzero(areas < MARK), elsewhere))
 
