@@ -13,7 +13,7 @@ from reverse_personalization.engines.compact.codec import Decoding, Encoding, Fa
 from reverse_personalization.engines.compact.engine import CompactEngine
 from reverse_personalization.engines.compact.finishing import EXPOSED, OVEREXPOSED
 from reverse_personalization.engines.compact.frame import SIZE
-from reverse_personalization.engines.compact.textures import denormalise, normalise, pack, pack_mask, unpack
+from reverse_personalization.engines.compact.textures import denormalise, mirrored, normalise, pack, pack_mask, unpack
 from reverse_personalization.faces import topology
 from reverse_personalization.faces.compositing import paste
 from reverse_personalization.faces.mesh import FaceMesher
@@ -56,12 +56,11 @@ def test_the_farther_codes_move_the_more_is_replaced(
 def test_nothing_of_the_sources_detail_is_left(portrait: Any, compact_engine: CompactEngine, codec: FaceCodec) -> None:
     encoding = compact_engine.encode(portrait.image_rgb, portrait.face).context.encoding
     nothing = np.zeros_like(encoding.detail)
-    without = replace(encoding, texture=encoding.texture - encoding.detail, detail=nothing, light=nothing)
-    seen = encoding.coverage * codec.frame.modelled
+    without = replace(encoding, texture=encoding.texture - encoding.detail, detail=nothing)
+    seen = encoding.coverage * codec.frame.modelled > 0.9
     left = moved(codec, encoding, 0.7).texture - moved(codec, without, 0.7).texture
-    detail = encoding.detail[seen > 0.9]
-    assert np.abs(detail).mean() > 0.01
-    assert np.abs(left)[seen > 0.9].mean() < 0.15 * np.abs(detail).mean()
+    assert np.abs(encoding.detail[seen]).mean() > 0.01
+    assert np.abs(left[seen]).max() < 1e-5
 
 
 def test_what_is_not_modelled_stays(portrait: Any, compact_engine: CompactEngine, codec: FaceCodec) -> None:
@@ -96,8 +95,9 @@ def test_a_known_change_comes_back(astronaut: Any, compact_engine: CompactEngine
     assert rendering.changed.any()
     again = compact_engine.encode(paste(astronaut.image_rgb, rendering), astronaut.face)
     came = again.x0 - encoded.x0
-    free = encoded.keep == 0
-    assert np.corrcoef(wanted[free], came[free])[0, 1] > 0.5
+    codec: FaceCodec = compact_engine._codec
+    changed = [mirrored(codec.drawn(codes * (encoded.keep == 0))).ravel() for codes in (wanted, came)]
+    assert np.corrcoef(*changed)[0, 1] > 0.5
 
 
 def test_codes_beyond_the_limit_are_clipped(astronaut: Any, compact_engine: CompactEngine) -> None:

@@ -4,7 +4,8 @@ The mesh takes a face apart into *placement* (a similarity, which holds pose and
 without placement) and *texture* (what lies on the mesh, in the canonical frame, with tone and contrast
 divided out). Shape and texture are linear in the codes, which are standardised: a standard normal vector is
 a face. Decoding starts from the face that was encoded: its tone and its light stay, and the farther the codes move, the
-more of its texture is replaced by the one that they stand for; an unchanged code leaves every pixel as it was.
+more of its texture is replaced by the one that they stand for; an unchanged code leaves every pixel as it was. Both
+halves of a face change alike: what makes them differ is light and pose, and nobody's.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ from reverse_personalization.engines.compact.occlusion import explained_by
 from reverse_personalization.engines.compact.textures import (
     Tone,
     denormalise,
+    mirrored,
     normalise,
     pack,
     pack_gradient,
     pack_mask,
-    smooth,
     unpack,
 )
 from reverse_personalization.faces import topology
@@ -39,15 +40,9 @@ TEXEL_NOISE = 0.3
 SPARSE, HARDLY, MOSTLY = 3, 0.1, 0.1
 # The fit is made anew without what lies on the face, so often: what it took for brows may be frames.
 ROUNDS = 3
-# Root mean square of codes up to which a stranger is an ordinary one; beyond, where tries push as hard as they can, the
-# photo asks for less, by this power of its square.
-ORDINARY, SLACKENED = 1.1, 2.0
 # Distance of codes (root mean square) at which all but 1 / e of the source's own texture is replaced: its fine lines
 # are somebody's, too, and would draw the old brows over the new ones.
 RENEWAL = 0.3
-# What of the source's texture the codes do not hold, and changes more slowly than over so many texels, is the scene's
-# light.
-LIGHT_SCALE = 10.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +57,6 @@ class Encoding:
         coverage: float32 SIZE x SIZE, 0 to 1: where it is seen as well.
         texture: float32 SIZE x SIZE x 3 RGB, 0 to 1, as the picture shows it.
         detail: float32 SIZE x SIZE x 3 RGB, what of it the codes do not hold.
-        light: float32 SIZE x SIZE x 3 RGB, what of that is the scene's.
         finish: what the photo lets another texture look like.
     """
 
@@ -73,7 +67,6 @@ class Encoding:
     coverage: FloatArray
     texture: FloatArray
     detail: FloatArray
-    light: FloatArray
     finish: Finish
 
     @property
@@ -165,28 +158,32 @@ class FaceCodec:
         detail = denormalise(unpack(left, self.frame), tone)
         coverage = visible * explained
         seen = coverage * self.frame.modelled
-        light = smooth(detail, seen * self.frame.skin, LIGHT_SCALE)
         finish = Finish.of(sampled, seen, self.frame)
-        return Encoding(codes.astype(np.float32), placement, tone, explained, coverage, sampled, detail, light, finish)
+        return Encoding(codes.astype(np.float32), placement, tone, explained, coverage, sampled, detail, finish)
 
     def decode(self, encoding: Encoding, codes: FloatArray) -> Decoding:
         """What a face becomes when its codes, `encoding.codes`, become others (float32 d)."""
-        components = self._tensors["rotation"].T @ (codes - encoding.codes)
-        of_texture = len(self._tensors["texture_basis"])
-        drawn = unpack(components[:of_texture] @ self._tensors["texture_basis"], self.frame)
-        offset = (components[of_texture:] @ self._tensors["shape_basis"]).reshape(topology.VERTICES, 3)
-        texture = encoding.texture + denormalise(drawn, encoding.tone) + encoding.light - encoding.detail
-        slack = max(1.0, float((codes[self.kept == 0] ** 2).mean()) / ORDINARY**2) ** SLACKENED
-        texture = encoding.finish.applied(texture, slack=slack, wished=self._wished)
+        change = codes - encoding.codes
+        drawn = mirrored(self.drawn(change))
+        of_shape = self._tensors["rotation"].T[len(self._gram) :] @ change
+        offset = (of_shape @ self._tensors["shape_basis"]).reshape(topology.VERTICES, 3)
+        texture = encoding.texture + denormalise(drawn, encoding.tone) - encoding.detail
+        texture = encoding.finish.applied(texture, wished=self._wished)
         return Decoding(
             np.where(self.frame.modelled[..., None], texture, encoding.texture),
             float(1 - np.exp(-encoding.distance(codes) / RENEWAL)),
             offset @ encoding.placement[:, :3] / encoding.scale**2,
         )
 
+    def drawn(self, change: FloatArray) -> FloatArray:
+        """What a change of codes (float32 d) draws: normalised luma, B - Y and R - Y, SIZE x SIZE x 3."""
+        of_texture = self._tensors["rotation"].T[: len(self._gram)] @ change
+        return unpack(of_texture @ self._tensors["texture_basis"], self.frame)
+
     def follow(self, encoding: Encoding, gradient_rgb: FloatArray) -> FloatArray:
         """How something follows the codes that change, float32 d, given how it follows the texture in RGB."""
-        of_texture = self._tensors["texture_basis"] @ pack_gradient(gradient_rgb, encoding.tone, self.frame)
+        packed = pack_gradient(mirrored(gradient_rgb), encoding.tone, self.frame)
+        of_texture = self._tensors["texture_basis"] @ packed
         of_codes = self._tensors["rotation"][:, : len(of_texture)] @ of_texture
         return np.asarray(of_codes * (self.kept == 0), np.float32)
 

@@ -18,23 +18,25 @@ SHARP_SCALE, SHARPENING = 1.5, 0.7
 EXPOSED = (0.02, 0.97)
 OVEREXPOSED = 0.2
 # Texels that part structure into bands. In each of them, and over so many times its texels, a stranger's skin is no
-# rougher than the source's, or than so much: a child gets no wrinkles, and blurred faces stay blurred.
-BANDS, AROUND, SMOOTHEST = (1.5, 3.0), 2.0, 0.004
+# rougher than so much of the source's and so much more: a child gets no wrinkles, and blurred faces stay blurred.
+BANDS, AROUND, ROUGHEST, SMOOTHEST = (1.5, 3.0, 6.0, 12.0), 2.0, 0.8, 0.002
 # What changes more slowly than all bands is mostly light. It changes by no more than about so much so many texels from
-# the outline, by less nearer to it, as it goes on beyond, and by so much at least; shades, which look like beards and
-# dirt where there were none, by so much of that.
-MOST_SLOW, INNER, LEAST_SLOW, DARKER = 0.06, 50.0, 0.01, 0.5
+# the outline, by less nearer to it, as it goes on beyond, and by so much at least.
+MOST_SLOW, INNER, LEAST_SLOW = 0.02, 50.0, 0.01
 # Where something was asked for that shows in skin, slow changes may be so many times as strong.
-WISHED = 4.0
+WISHED = 8.0
 # Brows, eyes and lips are as a whole no bolder than so many times the source's in each of these bands: hair is no
 # darker than elsewhere on the head.
-OF_FEATURES, BOLDEST = (1.5, 3.0, 6.0), 1.15
+OF_FEATURES, BOLDEST = (1.5, 3.0, 6.0), 1.0
 # What changes more slowly than those bands changes by no more than about so much there.
 MOST_COARSE = 0.08
-# Share of what is allowed to luma that is allowed to hue.
-HUE = 0.3
+# What gets darker or brighter keeps its colour, seen over so many texels; only so much is another's: else shades look
+# like dirt.
+HUE_SCALE, MOST_HUE = 6.0, 0.015
 # A feature of which fewer texels are seen sets no measure.
 LEAST_SEEN = 20.0
+# Where nothing else is near, texels count so much for the hue, and grey so much of a unit.
+LEAST_SHARE = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,12 +46,13 @@ class Finish:
     Attributes:
         seen: float32 SIZE x SIZE, 0 to 1.
         skin: float32 SIZE x SIZE, 0 to 1: where it is plain skin that is seen.
-        roughness: of each of `BANDS`, float32 SIZE x SIZE x 1.
-        shade: float32 SIZE x SIZE x 3, what changes more slowly.
-        most: float32 SIZE x SIZE x 1, by how much that may change.
+        roughness: of luma in each of `BANDS`, float32 SIZE x SIZE.
+        shade: float32 SIZE x SIZE, luma that changes more slowly.
+        most: float32 SIZE x SIZE, by how much that may change.
         features: float32 SIZE x SIZE each, 0 to 1.
         boldness: of each feature, in each of `OF_FEATURES`.
-        coarse: float32 SIZE x SIZE x 3, what changes more slowly than those.
+        coarse: float32 SIZE x SIZE, luma that changes more slowly than those.
+        hue: float32 SIZE x SIZE x 3, RGB where luma is 1, of skin and lips.
         exposed: darkest and brightest luma.
     """
 
@@ -61,6 +64,7 @@ class Finish:
     features: tuple[FloatArray, ...]
     boldness: tuple[tuple[float, ...], ...]
     coarse: FloatArray
+    hue: FloatArray
     exposed: tuple[float, float]
 
     @classmethod
@@ -72,97 +76,107 @@ class Finish:
             seen: float32 SIZE x SIZE, 0 to 1.
             frame: where things are.
         """
-        skin = seen * frame.skin
-        *bands, shade = _bands(texture_rgb, skin, BANDS)
+        luma, skin = luma_of(texture_rgb), seen * frame.skin
+        *bands, shade = _bands(luma, skin, BANDS)
         features = tuple(weight for one in frame.features if (weight := seen * one).sum() >= LEAST_SEEN)
-        *of_features, coarse = _bands(texture_rgb, seen, OF_FEATURES)
+        *of_features, coarse = _bands(luma, seen, OF_FEATURES)
         return cls(
             seen,
             skin,
             tuple(_roughness(band, skin, scale) for band, scale in zip(bands, BANDS, strict=True)),
             shade,
-            (MOST_SLOW * smoothstep(frame.inward / INNER))[..., None],
+            MOST_SLOW * smoothstep(frame.inward / INNER),
             features,
             tuple(_boldness(of_features, features)),
             coarse,
-            _exposed(luma_of(texture_rgb)[seen > 0.5]),
+            _hue(texture_rgb, seen, frame),
+            _exposed(luma[seen > 0.5]),
         )
 
-    def applied(self, texture_rgb: FloatArray, *, slack: float = 1.0, wished: bool = False) -> FloatArray:
+    def applied(self, texture_rgb: FloatArray, *, wished: bool = False) -> FloatArray:
         """Make a texture fit the photo.
 
         Args:
             texture_rgb: float32 SIZE x SIZE x 3, 0 to 1.
-            slack: with more than 1, the photo's light and features are kept to less strictly.
             wished: whether it was asked for what shows in skin: wrinkles, or a beard, may be where there were none.
         """
-        texture = texture_rgb - (self._off_outline(texture_rgb) if wished else self._rougher(texture_rgb, slack))
-        texture -= self._bolder(texture, slack)
-        texture += SHARPENING * (texture - smooth(texture, self.seen, SHARP_SCALE)) * self.seen[..., None]
-        return np.asarray(texture - self._overexposure(texture)[..., None], np.float32)
+        luma = luma_of(texture_rgb)
+        of_hue = texture_rgb - luma[..., None] * self.hue
+        luma = luma - self.skin * (self._off_outline(luma) if wished else self._rougher(luma))
+        luma -= self._bolder(luma)
+        luma += SHARPENING * self.seen * (luma - _smooth(luma, self.seen, SHARP_SCALE))
+        luma -= self._overexposure(luma)
+        return np.asarray(luma[..., None] * self.hue + of_hue - _beyond(of_hue, MOST_HUE), np.float32)
 
-    def _rougher(self, texture_rgb: FloatArray, slack: float) -> FloatArray:
-        """What of a texture's skin has more structure than the source's, SIZE x SIZE x 3."""
-        *bands, shade = _bands(texture_rgb, self.skin, BANDS)
-        slow = shade - self.shade
-        most = np.maximum(slack * self.most, LEAST_SLOW) * np.where(luma_of(slow) < 0, DARKER, 1)[..., None]
-        excess = _beyond(slow, most)
+    def _rougher(self, luma: FloatArray) -> FloatArray:
+        """What of a texture's skin has more structure than the source's, SIZE x SIZE."""
+        *bands, shade = _bands(luma, self.skin, BANDS)
+        excess = _beyond(shade - self.shade, np.maximum(self.most, LEAST_SLOW))
         for allowed, band, scale in zip(self.roughness, bands, BANDS, strict=True):
             there = _roughness(band, self.skin, scale)
-            excess += np.maximum(1 - (allowed + SMOOTHEST) / (there + 1e-6), 0) * band
-        return np.asarray(excess * self.skin[..., None], np.float32)
+            excess += np.maximum(1 - (ROUGHEST * allowed + SMOOTHEST) / (there + 1e-6), 0) * band
+        return excess
 
-    def _off_outline(self, texture_rgb: FloatArray) -> FloatArray:
-        """What of a texture's slow changes would show as an edge where the face ends, SIZE x SIZE x 3."""
-        slow = _bands(texture_rgb, self.skin, BANDS)[-1] - self.shade
-        most = np.maximum(WISHED * self.most, LEAST_SLOW)
-        return np.asarray(_beyond(slow, most) * self.skin[..., None], np.float32)
+    def _off_outline(self, luma: FloatArray) -> FloatArray:
+        """What of a texture's slow changes would show as an edge where the face ends, SIZE x SIZE."""
+        shade = _bands(luma, self.skin, BANDS)[-1]
+        return _beyond(shade - self.shade, np.maximum(WISHED * self.most, LEAST_SLOW))
 
-    def _bolder(self, texture_rgb: FloatArray, slack: float) -> FloatArray:
-        """What of a texture's features is stronger than the source's, SIZE x SIZE x 3."""
-        *bands, coarse = _bands(texture_rgb, self.seen, OF_FEATURES)
-        excess = _beyond(coarse - self.coarse, MOST_COARSE) * (self.seen - self.skin)[..., None]
+    def _bolder(self, luma: FloatArray) -> FloatArray:
+        """What of a texture's features is stronger than the source's, SIZE x SIZE."""
+        *bands, coarse = _bands(luma, self.seen, OF_FEATURES)
+        excess = _beyond(coarse - self.coarse, MOST_COARSE) * (self.seen - self.skin)
         of_features = zip(self.features, self.boldness, _boldness(bands, self.features), strict=True)
         for feature, allowed, bold in of_features:
             for band, most, there in zip(bands, allowed, bold, strict=True):
-                share = max(1 - BOLDEST * np.sqrt(slack) * most / (there + 1e-6), 0)
+                share = max(1 - BOLDEST * most / (there + 1e-6), 0)
                 if share > 0:
-                    excess += share * feature[..., None] * band
+                    excess += share * feature * band
         return excess
 
-    def _overexposure(self, texture_rgb: FloatArray) -> FloatArray:
+    def _overexposure(self, luma: FloatArray) -> FloatArray:
         """What of a texture's luma leaves the range of the source's, SIZE x SIZE."""
-        luma = luma_of(texture_rgb)
         low, high = self.exposed
         return np.asarray((1 - OVEREXPOSED) * (np.maximum(luma - high, 0) + np.minimum(luma - low, 0)), np.float32)
 
 
-def _beyond(change_rgb: FloatArray, most: FloatArray | float) -> FloatArray:
-    """What of a change is more than about so much, and more than a share of that where it changes the hue."""
-    luma = luma_of(change_rgb)[..., None]
-    within = most * np.tanh(luma / most) + HUE * most * np.tanh((change_rgb - luma) / (HUE * most))
-    return np.asarray(change_rgb - within, np.float32)
+def _beyond(change: FloatArray, most: FloatArray | float) -> FloatArray:
+    """What of a change is more than about so much."""
+    return np.asarray(change - most * np.tanh(change / most), np.float32)
 
 
-def _bands(texture_rgb: FloatArray, seen: FloatArray, scales: tuple[float, ...]) -> list[FloatArray]:
-    """A texture in bands from fine to coarse, and what is left, each SIZE x SIZE x 3; their sum is the texture."""
-    bands, left = [], texture_rgb
+def _smooth(luma: FloatArray, seen: FloatArray, scale: float) -> FloatArray:
+    """Luma blurred where it is seen, SIZE x SIZE."""
+    return np.asarray(smooth(luma[..., None], seen, scale)[..., 0], np.float32)
+
+
+def _bands(luma: FloatArray, seen: FloatArray, scales: tuple[float, ...]) -> list[FloatArray]:
+    """Luma in bands from fine to coarse, and what is left, each SIZE x SIZE; their sum is the luma."""
+    bands, left = [], luma
     for scale in scales:
-        slow = smooth(left, seen, scale)
+        slow = _smooth(left, seen, scale)
         bands.append(left - slow)
         left = slow
     return [*bands, left]
 
 
-def _roughness(band_rgb: FloatArray, skin: FloatArray, scale: float) -> FloatArray:
-    """How strong a band is around each texel: the root mean square of its luma, SIZE x SIZE x 1."""
-    return np.sqrt(smooth(luma_of(band_rgb)[..., None] ** 2, skin, AROUND * scale))
+def _roughness(band: FloatArray, skin: FloatArray, scale: float) -> FloatArray:
+    """How strong a band is around each texel: its root mean square, SIZE x SIZE."""
+    return np.sqrt(_smooth(band**2, skin, AROUND * scale))
 
 
-def _boldness(bands_rgb: list[FloatArray], features: tuple[FloatArray, ...]) -> list[tuple[float, ...]]:
-    """How strong bands are on each feature: the root mean square of their luma."""
-    squares = np.stack([luma_of(band).ravel() ** 2 for band in bands_rgb])
+def _boldness(bands: list[FloatArray], features: tuple[FloatArray, ...]) -> list[tuple[float, ...]]:
+    """How strong bands are on each feature: their root mean square."""
+    squares = np.stack([band.ravel() ** 2 for band in bands])
     return [tuple(np.sqrt(squares @ one.ravel() / one.sum()).tolist()) for one in features]
+
+
+def _hue(texture_rgb: FloatArray, seen: FloatArray, frame: CanonicalFrame) -> FloatArray:
+    """The colour of skin around each texel, and of lips where they are, SIZE x SIZE x 3; its luma is 1."""
+    lips = frame.features[-1]
+    slow = (smooth(texture_rgb, seen * (part + LEAST_SHARE), HUE_SCALE) + LEAST_SHARE for part in (frame.skin, lips))
+    of_skin, of_lips = (one / luma_of(one)[..., None] for one in slow)
+    return np.asarray(of_skin + lips[..., None] * (of_lips - of_skin), np.float32)
 
 
 def _exposed(luma: FloatArray) -> tuple[float, float]:

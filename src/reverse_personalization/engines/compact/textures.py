@@ -66,6 +66,11 @@ def smooth(texture: FloatArray, seen: FloatArray, scale: float) -> FloatArray:
     return np.asarray(total / (cv2.GaussianBlur(seen, (0, 0), scale)[..., None] + 1e-3), np.float32)
 
 
+def mirrored(texture: FloatArray) -> FloatArray:
+    """What both halves of a SIZE x SIZE x k texture have in common."""
+    return np.asarray((texture + texture[:, ::-1]) / 2, np.float32)
+
+
 def pack(texture: FloatArray, frame: CanonicalFrame) -> FloatArray:
     """The modelled texels as one vector: luma at full, chroma at half resolution."""
     chroma = CHROMA_WEIGHT * _halved(frame, texture[..., 1:])
