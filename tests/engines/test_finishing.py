@@ -111,9 +111,10 @@ def test_skin_that_was_asked_for_may_be_rough() -> None:
     frame: Any = SimpleNamespace(skin=SEEN, features=(0 * SEEN,), inward=FAR_INSIDE)
     finish = Finish.of(smooth, SEEN, frame)
     asked, bounded, given = (
-        detail(of[24:-24]) for of in (finish.applied(rough, wished=True), finish.applied(rough), rough)
+        detail(of[24:-24]) for of in (finish.applied(rough, roughness=4.0), finish.applied(rough), rough)
     )
-    assert asked > 0.7 * given > 1.2 * bounded
+    assert given > asked > 2 * bounded
+    assert detail(finish.applied(rough, roughness=0.3)[24:-24]) < 0.7 * bounded
 
 
 def test_what_gets_darker_keeps_its_colour() -> None:

@@ -32,6 +32,10 @@ BEARD: Final = {
     **dict.fromkeys(("beard", "bearded", "moustache"), 1.0),
     **dict.fromkeys(("clean-shaven", "shaven", "beardless"), 0.0),
 }
+WRINKLED: Final = 40.0
+YOUTHFUL: Final = 25.0
+"""Ages in years from and up to which skin shows them."""
+ROUGH, SMOOTH = 4.0, 0.6
 FILLERS: Final = frozenset(
     [
         *("a", "an", "the", "of", "with", "and", "who", "is", "in", "his", "her", "their"),
@@ -65,6 +69,13 @@ class Wish:
             "beard": self.beard is not None,
         }
         return np.array([asked.get(name, False) for name in NAMES])
+
+    @property
+    def roughness(self) -> float:
+        """How many times as rough as the source's a stranger's skin may be."""
+        if self.beard == 1 or self.older > 0 or (self.age is not None and self.age >= WRINKLED):
+            return ROUGH
+        return SMOOTH if self.older < 0 or (self.age is not None and self.age <= YOUTHFUL) else 1.0
 
     def applied(self, attributes: FloatArray) -> FloatArray:
         """Attributes (float32 k, in the order of `NAMES`) with the wish fulfilled."""

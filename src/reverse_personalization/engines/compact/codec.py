@@ -97,7 +97,7 @@ class Decoding:
 class FaceCodec:
     """Encodes meshed faces, and decodes what other codes make of them."""
 
-    def __init__(self, tensors: Mapping[str, NDArray[np.floating]], *, wished: bool = False) -> None:
+    def __init__(self, tensors: Mapping[str, NDArray[np.floating]], *, roughness: float = 1.0) -> None:
         """Take the codec's tensors.
 
         Args:
@@ -105,9 +105,9 @@ class FaceCodec:
                 one standard deviation of a component; `mean_texture` p; `rotation` (t + s) x (t + s),
                 orthonormal, from components (texture first) to codes; `kept` t + s, 1 for the codes that
                 hold pose, expression and light, else 0.
-            wished: whether it is asked for what shows in skin, as age and beards do.
+            roughness: how many times as rough as the photo's new skin may be, as it is asked for age and beards.
         """
-        self._wished = wished
+        self._roughness = roughness
         self._tensors = {name: np.asarray(tensor, np.float32) for name, tensor in tensors.items()}
         self.frame = CanonicalFrame(self.mean_shape)
         self._shape_variance = (self._tensors["shape_basis"] ** 2).sum(1)
@@ -168,7 +168,7 @@ class FaceCodec:
         of_shape = self._tensors["rotation"].T[len(self._gram) :] @ change
         offset = (of_shape @ self._tensors["shape_basis"]).reshape(topology.VERTICES, 3)
         texture = encoding.texture + denormalise(drawn, encoding.tone) - encoding.detail
-        texture = encoding.finish.applied(texture, wished=self._wished)
+        texture = encoding.finish.applied(texture, roughness=self._roughness)
         return Decoding(
             np.where(self.frame.modelled[..., None], texture, encoding.texture),
             float(1 - np.exp(-encoding.distance(codes) / RENEWAL)),
@@ -178,7 +178,7 @@ class FaceCodec:
     def drawn(self, change: FloatArray) -> FloatArray:
         """What a change of codes (float32 d) draws: normalised luma, B - Y and R - Y, SIZE x SIZE x 3."""
         of_texture = self._tensors["rotation"].T[: len(self._gram)] @ change
-        return unpack(of_texture @ self._tensors["texture_basis"], self.frame)
+        return unpack(np.asarray(of_texture @ self._tensors["texture_basis"], np.float32), self.frame)
 
     def follow(self, encoding: Encoding, gradient_rgb: FloatArray) -> FloatArray:
         """How something follows the codes that change, float32 d, given how it follows the texture in RGB."""

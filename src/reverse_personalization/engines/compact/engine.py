@@ -60,7 +60,7 @@ class CompactEngine:
             part: {name.removeprefix(f"{part}."): t for name, t in tensors.items() if name.startswith(f"{part}.")}
             for part in ("codec", "population")
         }
-        self._codec = FaceCodec(parts["codec"], wished=bool(self._wish.asked.any()))
+        self._codec = FaceCodec(parts["codec"], roughness=self._wish.roughness)
         self._population = Population(parts["population"], self._codec.kept)
         self._mesher = FaceMesher()
         renderer = Renderer(self._codec.frame, keep=keep)

@@ -18,18 +18,17 @@ SHARP_SCALE, SHARPENING = 1.5, 0.7
 EXPOSED = (0.02, 0.97)
 OVEREXPOSED = 0.2
 # Texels that part structure into bands. In each of them, and over so many times its texels, a stranger's skin is no
-# rougher than so much of the source's and so much more: a child gets no wrinkles, and blurred faces stay blurred.
-BANDS, AROUND, ROUGHEST, SMOOTHEST = (1.5, 3.0, 6.0, 12.0), 2.0, 0.8, 0.002
+# rougher than so much of the source's and so much more, nor than so much anywhere: a child gets no wrinkles, blurred
+# faces stay blurred, and the shadows of hair and noses let no others fall beside them.
+BANDS, AROUND, ROUGHEST, SMOOTHEST, MOST_ROUGH = (1.5, 3.0, 6.0, 12.0), 2.0, 0.8, 0.002, 0.02
 # What changes more slowly than all bands is mostly light. It changes by no more than about so much so many texels from
 # the outline, by less nearer to it, as it goes on beyond, and by so much at least.
 MOST_SLOW, INNER, LEAST_SLOW = 0.02, 50.0, 0.01
-# Where something was asked for that shows in skin, slow changes may be so many times as strong.
-WISHED = 8.0
 # Brows, eyes and lips are as a whole no bolder than so many times the source's in each of these bands: hair is no
 # darker than elsewhere on the head.
 OF_FEATURES, BOLDEST = (1.5, 3.0, 6.0), 1.0
 # What changes more slowly than those bands changes by no more than about so much there.
-MOST_COARSE = 0.08
+MOST_COARSE = 0.05
 # What gets darker or brighter keeps its colour, seen over so many texels; only so much is another's: else shades look
 # like dirt.
 HUE_SCALE, MOST_HUE = 6.0, 0.015
@@ -93,34 +92,32 @@ class Finish:
             _exposed(luma[seen > 0.5]),
         )
 
-    def applied(self, texture_rgb: FloatArray, *, wished: bool = False) -> FloatArray:
+    def applied(self, texture_rgb: FloatArray, *, roughness: float = 1.0) -> FloatArray:
         """Make a texture fit the photo.
 
         Args:
             texture_rgb: float32 SIZE x SIZE x 3, 0 to 1.
-            wished: whether it was asked for what shows in skin: wrinkles, or a beard, may be where there were none.
+            roughness: how many times as rough as otherwise skin may be: more for wrinkles or a beard, less for youth.
         """
         luma = luma_of(texture_rgb)
         of_hue = texture_rgb - luma[..., None] * self.hue
-        luma = luma - self.skin * (self._off_outline(luma) if wished else self._rougher(luma))
+        luma = luma - self.skin * self._rougher(luma, roughness)
         luma -= self._bolder(luma)
         luma += SHARPENING * self.seen * (luma - _smooth(luma, self.seen, SHARP_SCALE))
         luma -= self._overexposure(luma)
         return np.asarray(luma[..., None] * self.hue + of_hue - _beyond(of_hue, MOST_HUE), np.float32)
 
-    def _rougher(self, luma: FloatArray) -> FloatArray:
-        """What of a texture's skin has more structure than the source's, SIZE x SIZE."""
+    def _rougher(self, luma: FloatArray, times: float) -> FloatArray:
+        """What of a texture's skin has so many times as much structure as it may have by its source, SIZE x SIZE."""
         *bands, shade = _bands(luma, self.skin, BANDS)
-        excess = _beyond(shade - self.shade, np.maximum(self.most, LEAST_SLOW))
+        excess = _beyond(shade - self.shade, np.maximum(times * self.most, LEAST_SLOW))
         for allowed, band, scale in zip(self.roughness, bands, BANDS, strict=True):
             there = _roughness(band, self.skin, scale)
-            excess += np.maximum(1 - (ROUGHEST * allowed + SMOOTHEST) / (there + 1e-6), 0) * band
+            excess += (
+                np.maximum(1 - times * np.minimum(ROUGHEST * allowed + SMOOTHEST, MOST_ROUGH) / (there + 1e-6), 0)
+                * band
+            )
         return excess
-
-    def _off_outline(self, luma: FloatArray) -> FloatArray:
-        """What of a texture's slow changes would show as an edge where the face ends, SIZE x SIZE."""
-        shade = _bands(luma, self.skin, BANDS)[-1]
-        return _beyond(shade - self.shade, np.maximum(WISHED * self.most, LEAST_SLOW))
 
     def _bolder(self, luma: FloatArray) -> FloatArray:
         """What of a texture's features is stronger than the source's, SIZE x SIZE."""
