@@ -96,8 +96,10 @@ def test_a_known_change_comes_back(astronaut: Any, compact_engine: CompactEngine
     again = compact_engine.encode(paste(astronaut.image_rgb, rendering), astronaut.face)
     came = again.x0 - encoded.x0
     codec: FaceCodec = compact_engine._codec
-    changed = [mirrored(codec.drawn(codes * (encoded.keep == 0))).ravel() for codes in (wanted, came)]
-    assert np.corrcoef(*changed)[0, 1] > 0.5
+    changed = [mirrored(codec.drawn(codes * (encoded.keep == 0))) for codes in (wanted, came)]
+    # Skin is held to what the photo's is like.
+    features = codec.frame.modelled & (codec.frame.skin < 0.5)
+    assert np.corrcoef(*(change[features].ravel() for change in changed))[0, 1] > 0.5
 
 
 def test_codes_beyond_the_limit_are_clipped(astronaut: Any, compact_engine: CompactEngine) -> None:
