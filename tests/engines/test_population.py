@@ -131,3 +131,20 @@ def test_the_engine_tells_age_and_gender(
     age, woman = NAMES.index("age"), NAMES.index("woman")
     assert told["hopper"][age] > told["astronaut"][age] + 5
     assert told["astronaut"][woman] > 0.5
+
+
+@pytest.mark.parametrize(
+    ("prompt", "rougher", "smoother"),
+    [
+        ("a bearded man", True, False),
+        ("older", True, False),
+        ("60 years old", True, False),
+        ("a child", False, True),
+        ("younger", False, True),
+        ("a woman", False, False),
+        (None, False, False),
+    ],
+)
+def test_age_and_beards_show_in_skin(prompt: str | None, rougher: bool, smoother: bool) -> None:
+    roughness = read_wish(prompt).roughness
+    assert (roughness > 1, roughness < 1) == (rougher, smoother)
