@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from reverse_personalization.engines.compact.frame import CanonicalFrame
-from reverse_personalization.engines.compact.textures import luma_of, smooth
+from reverse_personalization.engines.compact.textures import LEAST_LUMA, luma_of, smooth
 from reverse_personalization.faces.compositing import smoothstep
 from reverse_personalization.faces.face import FloatArray
 
@@ -170,8 +170,12 @@ def _boldness(bands: list[FloatArray], features: tuple[FloatArray, ...]) -> list
 
 def _hue(texture_rgb: FloatArray, seen: FloatArray, frame: CanonicalFrame) -> FloatArray:
     """The colour of skin around each texel, and of lips where they are, SIZE x SIZE x 3; its luma is 1."""
+    luma = luma_of(texture_rgb)
+    # What shines counts no more than the rest: it is white.
+    middle = np.median(luma[seen > 0.5]) if (seen > 0.5).any() else 1
+    dimmed = texture_rgb * np.minimum(middle / np.maximum(luma, LEAST_LUMA), 1)[..., None]
     lips = frame.features[-1]
-    slow = (smooth(texture_rgb, seen * (part + LEAST_SHARE), HUE_SCALE) + LEAST_SHARE for part in (frame.skin, lips))
+    slow = (smooth(dimmed, seen * (part + LEAST_SHARE), HUE_SCALE) + LEAST_SHARE for part in (frame.skin, lips))
     of_skin, of_lips = (one / luma_of(one)[..., None] for one in slow)
     return np.asarray(of_skin + lips[..., None] * (of_lips - of_skin), np.float32)
 
