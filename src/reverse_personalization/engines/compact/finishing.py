@@ -29,9 +29,9 @@ MOST_SLOW, INNER, LEAST_SLOW = 0.02, 50.0, 0.01
 OF_FEATURES, BOLDEST = (1.5, 3.0, 6.0), 1.0
 # What changes more slowly than those bands changes by no more than about so much there.
 MOST_COARSE = 0.05
-# What gets darker or brighter keeps its colour, seen over so many texels; only so much is another's: else shades look
-# like dirt.
-HUE_SCALE, MOST_HUE = 6.0, 0.015
+# What gets darker or brighter keeps the colour that skin and lips have over so many texels; only so much is another's:
+# else shades look like dirt.
+SKIN_SCALE, LIPS_SCALE, MOST_HUE = 12.0, 4.0, 0.015
 # A feature of which fewer texels are seen sets no measure.
 LEAST_SEEN = 20.0
 # Where nothing else is near, texels count so much for the hue, and grey so much of a unit.
@@ -175,7 +175,8 @@ def _hue(texture_rgb: FloatArray, seen: FloatArray, frame: CanonicalFrame) -> Fl
     middle = np.median(luma[seen > 0.5]) if (seen > 0.5).any() else 1
     dimmed = texture_rgb * np.minimum(middle / np.maximum(luma, LEAST_LUMA), 1)[..., None]
     lips = frame.features[-1]
-    slow = (smooth(dimmed, seen * (part + LEAST_SHARE), HUE_SCALE) + LEAST_SHARE for part in (frame.skin, lips))
+    parts = (frame.skin, SKIN_SCALE), (lips, LIPS_SCALE)
+    slow = (smooth(dimmed, seen * (part + LEAST_SHARE), scale) + LEAST_SHARE for part, scale in parts)
     of_skin, of_lips = (one / luma_of(one)[..., None] for one in slow)
     return np.asarray(of_skin + lips[..., None] * (of_lips - of_skin), np.float32)
 
