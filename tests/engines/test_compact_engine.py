@@ -167,7 +167,7 @@ def test_settling_brings_the_expression_back(portrait: Any, compact_engine: Comp
     encoded = compact_engine.encode(image, portrait.face)
     own, before = sface.embed(image, portrait.face), expression(mesher.again(image, encoded.context.mesh))
     lost: dict[str, list[float]] = {"settled": [], "only in its place": []}
-    for label in range(6):
+    for label in range(16):
         stranger = told(compact_engine, encoded, own, label).surrogate.mean[0] + encoded.x0
         settled = compact_engine.settle(image, encoded, stranger)
         for way, codes in (("settled", settled.codes), ("only in its place", stranger)):
