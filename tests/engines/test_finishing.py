@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from reverse_personalization.engines.compact.finishing import (
-    BOLDEST,
     LEAST_SLOW,
     MOST_COARSE,
     MOST_SLOW,
@@ -85,7 +84,7 @@ def test_brows_are_no_bolder_than_the_source_s() -> None:
     feature[40:56, 30:98] = 1
     faint, bold = skin(0.01), skin(0.1, seed=1)
     kept = (finished(faint, bold, SEEN, 0 * SEEN, feature=feature) - 0.5)[40:56, 30:98]
-    assert 0.5 < kept.std() / (BOLDEST * 0.01) < 2.5  # sharpened at last
+    assert 0.5 < kept.std() / 0.01 < 2.5  # sharpened at last
 
 
 def test_pale_brows_become_no_black_blocks() -> None:

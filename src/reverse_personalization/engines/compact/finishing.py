@@ -24,9 +24,9 @@ BANDS, AROUND, ROUGHEST, SMOOTHEST, MOST_ROUGH = (1.5, 3.0, 6.0, 12.0), 2.0, 0.8
 # What changes more slowly than all bands is mostly light. It changes by no more than about so much so many texels from
 # the outline, by less nearer to it, as it goes on beyond, and by so much at least.
 MOST_SLOW, INNER, LEAST_SLOW = 0.02, 50.0, 0.01
-# Brows, eyes and lips are as a whole no bolder than so many times the source's in each of these bands: hair is no
-# darker than elsewhere on the head.
-OF_FEATURES, BOLDEST = (1.5, 3.0, 6.0), 1.0
+# Brows, eyes and lips are as a whole no bolder than the source's in any of these bands: hair is no darker than
+# elsewhere on the head.
+OF_FEATURES = (1.5, 3.0, 6.0)
 # What changes more slowly than those bands changes by no more than about so much there.
 MOST_COARSE = 0.05
 # What gets darker or brighter keeps the colour that skin and lips have over so many texels; only so much is another's:
@@ -45,7 +45,7 @@ class Finish:
     Attributes:
         seen: float32 SIZE x SIZE, 0 to 1.
         skin: float32 SIZE x SIZE, 0 to 1: where it is plain skin that is seen.
-        roughness: of luma in each of `BANDS`, float32 SIZE x SIZE.
+        roughness: that skin may have in each of `BANDS`, float32 SIZE x SIZE.
         shade: float32 SIZE x SIZE, luma that changes more slowly.
         most: float32 SIZE x SIZE, by how much that may change.
         features: float32 SIZE x SIZE each, 0 to 1.
@@ -82,7 +82,7 @@ class Finish:
         return cls(
             seen,
             skin,
-            tuple(_roughness(band, skin, scale) for band, scale in zip(bands, BANDS, strict=True)),
+            tuple(_allowed(band, skin, scale) for band, scale in zip(bands, BANDS, strict=True)),
             shade,
             MOST_SLOW * smoothstep(frame.inward / INNER),
             features,
@@ -108,15 +108,12 @@ class Finish:
         return np.asarray(luma[..., None] * self.hue + of_hue - _beyond(of_hue, MOST_HUE), np.float32)
 
     def _rougher(self, luma: FloatArray, times: float) -> FloatArray:
-        """What of a texture's skin has so many times as much structure as it may have by its source, SIZE x SIZE."""
+        """What of a texture's skin is beyond so many times the structure that it may have, SIZE x SIZE."""
         *bands, shade = _bands(luma, self.skin, BANDS)
         excess = _beyond(shade - self.shade, np.maximum(times * self.most, LEAST_SLOW))
         for allowed, band, scale in zip(self.roughness, bands, BANDS, strict=True):
             there = _roughness(band, self.skin, scale)
-            excess += (
-                np.maximum(1 - times * np.minimum(ROUGHEST * allowed + SMOOTHEST, MOST_ROUGH) / (there + 1e-6), 0)
-                * band
-            )
+            excess += np.maximum(1 - times * allowed / (there + 1e-6), 0) * band
         return excess
 
     def _bolder(self, luma: FloatArray) -> FloatArray:
@@ -126,7 +123,7 @@ class Finish:
         of_features = zip(self.features, self.boldness, _boldness(bands, self.features), strict=True)
         for feature, allowed, bold in of_features:
             for band, most, there in zip(bands, allowed, bold, strict=True):
-                share = max(1 - BOLDEST * most / (there + 1e-6), 0)
+                share = max(1 - most / (there + 1e-6), 0)
                 if share > 0:
                     excess += share * feature * band
         return excess
@@ -160,6 +157,11 @@ def _bands(luma: FloatArray, seen: FloatArray, scales: tuple[float, ...]) -> lis
 def _roughness(band: FloatArray, skin: FloatArray, scale: float) -> FloatArray:
     """How strong a band is around each texel: its root mean square, SIZE x SIZE."""
     return np.sqrt(_smooth(band**2, skin, AROUND * scale))
+
+
+def _allowed(band: FloatArray, skin: FloatArray, scale: float) -> FloatArray:
+    """How strong new skin may be where a source's band is so strong, SIZE x SIZE."""
+    return np.asarray(np.minimum(ROUGHEST * _roughness(band, skin, scale) + SMOOTHEST, MOST_ROUGH), np.float32)
 
 
 def _boldness(bands: list[FloatArray], features: tuple[FloatArray, ...]) -> list[tuple[float, ...]]:
