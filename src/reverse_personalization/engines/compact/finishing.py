@@ -88,7 +88,7 @@ class Finish:
             features,
             tuple(_boldness(of_features, features)),
             coarse,
-            _hue(texture_rgb, seen, frame),
+            _hue(texture_rgb, luma, seen, frame),
             _exposed(luma[seen > 0.5]),
         )
 
@@ -170,9 +170,8 @@ def _boldness(bands: list[FloatArray], features: tuple[FloatArray, ...]) -> list
     return [tuple(np.sqrt(squares @ one.ravel() / one.sum()).tolist()) for one in features]
 
 
-def _hue(texture_rgb: FloatArray, seen: FloatArray, frame: CanonicalFrame) -> FloatArray:
+def _hue(texture_rgb: FloatArray, luma: FloatArray, seen: FloatArray, frame: CanonicalFrame) -> FloatArray:
     """The colour of skin around each texel, and of lips where they are, SIZE x SIZE x 3; its luma is 1."""
-    luma = luma_of(texture_rgb)
     # What shines counts no more than the rest: it is white.
     middle = np.median(luma[seen > 0.5]) if (seen > 0.5).any() else 1
     dimmed = texture_rgb * np.minimum(middle / np.maximum(luma, LEAST_LUMA), 1)[..., None]
