@@ -10,11 +10,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from reverse_personalization.engines.base import Encoded
 from reverse_personalization.engines.compact.engine import CompactEngine
 from reverse_personalization.faces.face import ByteArray, Face, FloatArray
 from reverse_personalization.identity.people import Likeness
 from reverse_personalization.video.analysis import TrackEntry
+from reverse_personalization.video.choosing import Stranger
 from reverse_personalization.video.journal import TrackState
 from reverse_personalization.video.meeting import Visible
 from reverse_personalization.video.reading import Frame
@@ -23,45 +26,6 @@ from reverse_personalization.video.threads import AtOnce
 
 # Frames for which a face stays obscured after it could not be verified, so that it does not blink.
 HOLD = 6
-
-
-@dataclass(frozen=True, eq=False)
-class Stranger:
-    """What becomes of a person.
-
-    Attributes:
-        change: float32 d, of codes; None: the person is obscured.
-        known: who it was, by recogniser: the mean embedding of the frames that were looked at.
-        tries: how often a change was tried.
-        reason: why it is obscured, or barely not, in a sentence.
-        drift: by how much that change draws the mesh along, see `CompactEngine.settle`.
-    """
-
-    change: FloatArray | None
-    known: dict[str, FloatArray]
-    tries: int
-    reason: str = ""
-    drift: FloatArray | None = None
-
-
-@dataclass
-class Fewest:
-    """Of strangers the one that fails on the fewest frames.
-
-    Attributes:
-        failing: on how many; before there is one, on how many it must not.
-        stranger: that one, if any.
-    """
-
-    failing: int
-    stranger: Stranger | None = None
-
-    def offer(self, stranger: Stranger, failing: int) -> bool:
-        """Take a stranger if it fails on fewer; whether it was taken."""
-        if failing < self.failing:
-            self.stranger, self.failing = stranger, failing
-            return True
-        return False
 
 
 @dataclass(frozen=True)
@@ -94,6 +58,8 @@ class TrackAtWork:
         self.entry, self.stranger, self.visible = entry, stranger, shown
         self.following: tuple[ByteArray, Face] | None = None
         """The next frame and the face in it, if both are known already."""
+        self.farther: FloatArray = np.zeros(1, np.float32)
+        """By how much codes are led beyond the stranger's change, as frames that did not verify were; it fades."""
         self._executor = executor or AtOnce()
         self._last: Encoded | None = None
         self._steadier = Steadier()

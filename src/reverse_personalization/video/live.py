@@ -21,6 +21,7 @@ from reverse_personalization.obscuring import obscure
 from reverse_personalization.settings import Settings
 from reverse_personalization.video.analysis import SCALE, TrackEntry
 from reverse_personalization.video.atwork import TrackAtWork
+from reverse_personalization.video.choosing import Chooser
 from reverse_personalization.video.meeting import LEAST_SCORE, Sample, sample_of
 from reverse_personalization.video.rendering import VideoAnonymizer
 from reverse_personalization.video.tracking import CONTINUE, Track, Tracker
@@ -66,6 +67,7 @@ class LiveAnonymizer:
             raise UsageError("Live pictures replace everybody: leave out --keep-people and --only.")
         self._anonymizer = anonymizer or Anonymizer(settings=settings)
         self._videos, self._settings = VideoAnonymizer(settings, self._anonymizer), settings
+        self._chooser = Chooser(self._anonymizer)
         self._detector = YuNetDetector(threshold=CONTINUE, turned=False, scales=(SCALE,))
         self._tracker, self._frames, self._people = Tracker(rate), count(), count()
         self._guests: dict[Track, Guest] = {}
@@ -106,6 +108,6 @@ class LiveAnonymizer:
         if sample is not None:
             guest.samples.append(sample)
         if len(guest.samples) == SAMPLES:
-            stranger = self._videos.stranger(guest.person, guest.samples)
+            stranger = self._chooser.stranger(guest.person, guest.samples, spare=0)
             guest.work = TrackAtWork(TrackEntry(id=guest.person, person=guest.person, faces=[]), stranger)
             guest.samples.clear()

@@ -8,30 +8,25 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
-import numpy as np
-
-from reverse_personalization.anonymizer import BARELY, LENIENT_AFTER, Anonymizer
+from reverse_personalization.anonymizer import Anonymizer
 from reverse_personalization.blas import one_blas_thread
-from reverse_personalization.engines.base import Encoded
 from reverse_personalization.engines.compact.engine import CompactEngine
 from reverse_personalization.errors import EngineError, UsageError
 from reverse_personalization.faces.compositing import paste
-from reverse_personalization.faces.face import ByteArray, Face, FloatArray
-from reverse_personalization.identity.registry import Person
-from reverse_personalization.identity.verification import Check
+from reverse_personalization.faces.face import ByteArray, Face
 from reverse_personalization.loading import ModelCard
 from reverse_personalization.obscuring import obscure
 from reverse_personalization.settings import Settings
 from reverse_personalization.video.analysis import Analysis, TrackEntry, face_of
-from reverse_personalization.video.atwork import Coverage, Fewest, Stranger, TrackAtWork, with_following
+from reverse_personalization.video.atwork import Coverage, TrackAtWork, with_following
+from reverse_personalization.video.choosing import Chooser
 from reverse_personalization.video.journal import Journal, TrackState
-from reverse_personalization.video.meeting import Sample, Visible, mean_embeddings, meet, some, visible
+from reverse_personalization.video.meeting import Visible, meet, some, visible
 from reverse_personalization.video.options import VideoOptions
 from reverse_personalization.video.parts import PartsWriter
 from reverse_personalization.video.reading import Frame, VideoReader
@@ -41,11 +36,8 @@ logger = logging.getLogger(__name__)
 
 Progress = Callable[[str, int, int], None]
 DEFAULTS = VideoOptions()
-# Share of the frames of a person on which the stranger is found that need not verify.
-MAY_FAIL = 0.25
-# How often at most a better stranger is looked for while some of those frames do not.
-SPARE = 3
-UNCLEAR = "Never seen clearly enough to be verified."
+# Share that stays, from frame to frame, of what one that did not verify was led farther by: nothing jumps back.
+FADING = 0.9
 
 
 class VideoAnonymizer:
@@ -63,6 +55,7 @@ class VideoAnonymizer:
             raise UsageError("--detector: is for photos so far; leave it out with videos.")
         self._anonymizer, self._settings = anonymizer or Anonymizer(settings=settings), settings
         self._engine = cast(CompactEngine, self._anonymizer.engine)
+        self._chooser = Chooser(self._anonymizer)
 
     @property
     def models(self) -> tuple[ModelCard, ...]:
@@ -154,76 +147,13 @@ class VideoAnonymizer:
                 for person in {track.person for track in hidden}
             }
         strangers = {
-            person: self.stranger(person, by_person.get(person, ()))
+            person: self._chooser.stranger(person, by_person.get(person, ()))
             for person in sorted({track.person for track in analysis.tracks})
         }
         return {
             track.id: TrackAtWork(track, strangers[track.person], shown.get(track.id), executor)
             for track in analysis.tracks
         }
-
-    def stranger(self, person: int, samples: Sequence[Sample]) -> Stranger:
-        """Escalate until the change verifies on nearly all samples, and a little further if it does not on all."""
-        if not samples:
-            return Stranger(None, {}, 0, UNCLEAR)
-        known = mean_embeddings(samples)
-        met = self._anonymizer.registry.meet(known) if self._settings.consistent else None
-        best, resort = (Fewest(int(MAY_FAIL * len(samples)) + 1) for _ in range(2))
-        spare, tries = SPARE, 0
-        for tries, wanted in enumerate(self._changes(samples, met, person), 1):
-            change, drift = self._settled(samples, wanted)
-            is_met = met is not None and wanted is met.change
-            if is_met:  # to the letter, so that the clips show one stranger
-                change = wanted
-            checks = [self._check(sample, change, drift, known) for sample in samples]
-            strict = sum(check is None or check.matches for check in checks)
-            if not best.offer(Stranger(change, known, tries, drift=drift), strict) and best.stranger:
-                spare -= 1
-            if best.stranger and (best.failing == 0 or is_met or spare == 0):
-                break
-            lenient = sum(check is None or check.leniently().matches for check in checks)
-            resort.offer(Stranger(change, known, tries, BARELY, drift), lenient)
-        chosen = best.stranger or (resort.stranger if tries >= LENIENT_AFTER else None)
-        if chosen is None:
-            return Stranger(None, known, tries, "A recogniser still matched the result after every try.")
-        if met is not None:
-            met.change = chosen.change
-        return chosen
-
-    def _settled(self, samples: Sequence[Sample], change: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """A change of codes that keeps expressions on the whole, and by how much it draws the mesh along."""
-        settled = [self._engine.settle(s.image_rgb, s.encoded, s.encoded.x0 + change) for s in samples]
-        changes = [one.codes - sample.encoded.x0 for one, sample in zip(settled, samples, strict=True)]
-        return np.mean(changes, 0), np.mean([one.drift for one in settled], 0)
-
-    def _changes(self, samples: Sequence[Sample], met: Person | None, person: int) -> Iterator[FloatArray]:
-        """What made a stranger of the person earlier in the run, if anything, and what may make one now."""
-        if met is not None and met.change is not None:
-            yield met.change
-        mean, embedding = self._mean(samples)
-        for x in self._anonymizer.regenerations(mean, embedding, ("person", met.number if met else person)):
-            yield np.asarray(x - mean.x0, np.float32)
-
-    def _mean(self, samples: Sequence[Sample]) -> tuple[Encoded, FloatArray]:
-        """A face with the samples' mean codes and embedding."""
-        guide = self._engine.guide.name
-        embedding = np.mean([sample.source.embeddings[guide] for sample in samples], 0)
-        codes = np.mean([sample.encoded.x0 for sample in samples], 0).astype(np.float32)
-        return replace(samples[0].encoded, x0=codes), embedding
-
-    def _check(
-        self, sample: Sample, change: FloatArray, drift: FloatArray, known: dict[str, FloatArray]
-    ) -> Check | None:
-        """What recognisers say of a change on a frame; None where no face is found, or would not pass in the video."""
-        engine, verifier = self._engine, self._anonymizer.verifier
-        rendering = engine.decode(sample.image_rgb, sample.encoded, sample.encoded.x0 + change, drift=drift)
-        result = paste(sample.image_rgb, rendering)
-        check = verifier.check(result, sample.source)
-        if check.face is None:
-            return None
-        if check.leniently().matches:
-            return check
-        return None if verifier.still_matches(result, sample.face, known) else check
 
     def done(
         self, image: ByteArray, original: ByteArray, face: Face, work: TrackAtWork, *, spared: Sequence[Face] = ()
@@ -276,12 +206,18 @@ class VideoAnonymizer:
 
     def _replaced(self, image: ByteArray, original: ByteArray, face: Face, work: TrackAtWork) -> ByteArray | None:
         """The frame with the stranger in it, or None where it does not verify."""
-        engine, verifier = self._engine, self._anonymizer.verifier
+        engine, stranger = self._engine, work.stranger
         encoded = work.encoded(engine, original, face)
-        change = work.stranger.change
-        rendering = engine.decode(image, encoded, encoded.x0 + change, drift=work.stranger.drift)
-        result = paste(image, rendering)
-        return None if verifier.still_matches(result, face, work.stranger.known) else result
+        x = encoded.x0 + stranger.change + work.farther
+        for is_led in (False, True):
+            if is_led:
+                x = engine.away(encoded, x, stranger.known[engine.guide.name])
+            rendering = engine.decode(image, encoded, x, leeway=stranger.leeway, drift=stranger.drift)
+            result = paste(image, rendering)
+            if not self._anonymizer.verifier.still_matches(result, face, stranger.known):
+                work.farther = FADING * (x - encoded.x0 - stranger.change)
+                return result
+        return None
 
 
 def _by_frame(tracks: Sequence[TrackEntry]) -> dict[int, dict[int, Face]]:

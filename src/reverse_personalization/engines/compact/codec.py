@@ -161,14 +161,17 @@ class FaceCodec:
         finish = Finish.of(sampled, seen, self.frame)
         return Encoding(codes.astype(np.float32), placement, tone, explained, coverage, sampled, detail, finish)
 
-    def decode(self, encoding: Encoding, codes: FloatArray) -> Decoding:
-        """What a face becomes when its codes, `encoding.codes`, become others (float32 d)."""
+    def decode(self, encoding: Encoding, codes: FloatArray, *, leeway: float = 1.0) -> Decoding:
+        """What a face becomes when its codes, `encoding.codes`, become others (float32 d).
+
+        With more `leeway` its skin may be so many times as rough as otherwise.
+        """
         change = codes - encoding.codes
         drawn = mirrored(self.drawn(change))
         of_shape = self._tensors["rotation"].T[len(self._gram) :] @ change
         offset = (of_shape @ self._tensors["shape_basis"]).reshape(topology.VERTICES, 3)
         texture = encoding.texture + denormalise(drawn, encoding.tone) - encoding.detail
-        texture = encoding.finish.applied(texture, roughness=self._roughness)
+        texture = encoding.finish.applied(texture, roughness=self._roughness * leeway)
         return Decoding(
             np.where(self.frame.modelled[..., None], texture, encoding.texture),
             float(1 - np.exp(-encoding.distance(codes) / RENEWAL)),

@@ -156,13 +156,22 @@ class CompactEngine:
         ]
         return cast(Sequence[Array], eps)
 
-    def decode(self, image_rgb: ByteArray, encoded: Encoded, x: Array, *, drift: FloatArray | None = None) -> Rendering:
+    def decode(
+        self,
+        image_rgb: ByteArray,
+        encoded: Encoded,
+        x: Array,
+        *,
+        leeway: float = 1.0,
+        drift: FloatArray | None = None,
+    ) -> Rendering:
         """The face with codes `x`, none of which goes beyond what faces have, or where it was already.
 
         Args:
             image_rgb: uint8 H x W x 3.
             encoded: the face in it.
             x: float32 d.
+            leeway: how many times as rough as otherwise its skin may be.
             drift: what `settle` said of this face, or of it on other pictures; settled here if it is None.
 
         Raises:
@@ -170,8 +179,10 @@ class CompactEngine:
         """
         face: MeshedFace = encoded.context
         if drift is None:
-            return self._settler.draw(image_rgb, face, self.settle(image_rgb, encoded, x))
-        return self._settler.draw(image_rgb, face, Settled(self._within_faces(face.encoding, x), drift))
+            settled = self.settle(image_rgb, encoded, x)
+        else:
+            settled = Settled(self._within_faces(face.encoding, x), drift)
+        return self._settler.draw(image_rgb, face, settled, leeway=leeway)
 
     def settle(self, image_rgb: ByteArray, encoded: Encoded, x: Array) -> Settled:
         """Codes near `x` with which a face keeps its expression, and how far its mesh drifts.
@@ -183,15 +194,25 @@ class CompactEngine:
         within = partial(self._within_faces, face.encoding)
         return self._settler.settle(image_rgb, face, within(x), within)
 
+    def away(self, encoded: Encoded, x: FloatArray, embedding: FloatArray) -> FloatArray:
+        """Codes that lead on from `x`, until the guide can be expected to know a face no more.
+
+        Args:
+            encoded: the face in its picture.
+            x: float32 d, codes to start from.
+            embedding: float32 128, who the guide knows.
+        """
+        face: MeshedFace = encoded.context
+        within, never = partial(self._within_faces, face.encoding), self._population.told
+        return self._sight.away(face.view, face.encoding, within(x), unit(embedding), never=never, within=within)
+
     def _own(self, encoded: Encoded, embedding: FloatArray, stranger: FloatArray) -> FloatArray:
         """The codes, float32 d, that a face's identity lets expect, for each unit of guidance.
 
         Measured from the stranger on until the guide knows the face no more: the mildest guidance leads there.
         """
-        face: MeshedFace = encoded.context
-        within, never = partial(self._within_faces, face.encoding), self._population.told
-        way = self._sight.away(face.view, face.encoding, within(stranger), embedding, never=never, within=within)
-        return -way / MILDEST
+        start = self._within_faces(encoded.context.encoding, stranger)
+        return (start - self.away(encoded, start, embedding)) / MILDEST
 
     def _within_faces(self, encoding: Encoding, x: Array) -> FloatArray:
         """Codes no farther from the average than faces are, or than the face was already."""

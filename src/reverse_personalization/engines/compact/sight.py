@@ -68,7 +68,7 @@ class Sight:
         never: FloatArray,
         within: Callable[[FloatArray], FloatArray],
     ) -> FloatArray:
-        """The way along which a face loses its likeness to somebody, until little of it is left, float32 d.
+        """Codes, float32 d, to which a face walks as it loses its likeness to somebody, until little of it is left.
 
         Args:
             view: of the face as it was.
@@ -91,7 +91,7 @@ class Sight:
             gone += length
             if length >= left:
                 break
-        return here - start
+        return here
 
     def _noticed(self, view: View, encoding: Encoding, codes: FloatArray, own: FloatArray) -> tuple[float, FloatArray]:
         """The likeness, and how it follows the codes, apart from the light that they change, float32 d."""
