@@ -12,6 +12,7 @@ import pytest
 from reverse_personalization.engines.compact.finishing import (
     LEAST_SLOW,
     MOST_COARSE,
+    MOST_GAIN,
     MOST_SLOW,
     SMOOTHEST,
     Finish,
@@ -79,12 +80,19 @@ def test_light_stays_where_it_goes_on_beyond_the_outline() -> None:
     assert near.mean() < 1.2 * LEAST_SLOW < 0.8 * inside.mean()
 
 
-def test_brows_are_no_bolder_than_the_source_s() -> None:
+@pytest.mark.parametrize(("source", "texture", "least", "most"), [(0.01, 0.1, 0.5, 2.5), (0.04, 0.025, 0.8, 1.6)])
+def test_brows_are_as_bold_as_the_source_s(source: float, texture: float, least: float, most: float) -> None:
     feature = np.zeros_like(SEEN)
     feature[40:56, 30:98] = 1
-    faint, bold = skin(0.01), skin(0.1, seed=1)
-    kept = (finished(faint, bold, SEEN, 0 * SEEN, feature=feature) - 0.5)[40:56, 30:98]
-    assert 0.5 < kept.std() / 0.01 < 2.5  # sharpened at last
+    became = finished(skin(source), skin(texture, seed=1), SEEN, 0 * SEEN, feature=feature)
+    assert least < (became - 0.5)[40:56, 30:98].std() / source < most  # sharpened at last
+
+
+def test_what_is_hardly_there_is_not_blown_up() -> None:
+    feature = np.zeros_like(SEEN)
+    feature[40:56, 30:98] = 1
+    became = finished(skin(0.1), skin(0.001, seed=1), SEEN, 0 * SEEN, feature=feature)
+    assert 0.001 < (became - 0.5)[40:56, 30:98].std() < 2.5 * MOST_GAIN * 0.001
 
 
 def test_pale_brows_become_no_black_blocks() -> None:

@@ -55,6 +55,8 @@ def test_labels_are_read_from_prompts(tmp_path: Path) -> None:
     values = read_labels(tmp_path, ["a.jpg", "b.jpg", "c.jpg", "twfy_mpsOfficial/d.jpg"]).values
     np.testing.assert_array_equal(values["age"], [22, 9, np.nan, 52])
     np.testing.assert_array_equal(values["woman"], [1, 0, np.nan, np.nan])
+    seen = read_labels(tmp_path, ["congress_modern/A000148.jpg", "congress_modern/A000370.jpg"]).values["woman"]
+    np.testing.assert_array_equal(seen, [0, 1])
     np.testing.assert_array_equal(values["glasses"], [0, 1, np.nan, np.nan])
     np.testing.assert_array_equal(values["black"], [np.nan, 1, np.nan, np.nan])
     assert np.isnan(read_labels(tmp_path / "nowhere", ["a.jpg"]).values["age"]).all()

@@ -12,7 +12,8 @@ import pytest
 from reverse_personalization.errors import EngineError
 from reverse_personalization.faces.face import Face
 from reverse_personalization.video.analysis import TrackEntry
-from reverse_personalization.video.atwork import HOLD, Stranger, TrackAtWork, with_following
+from reverse_personalization.video.atwork import HOLD, TrackAtWork, with_following
+from reverse_personalization.video.choosing import Stranger
 from reverse_personalization.video.reading import Frame
 from reverse_personalization.video.threads import AtOnce
 

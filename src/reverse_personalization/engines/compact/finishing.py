@@ -24,9 +24,9 @@ BANDS, AROUND, ROUGHEST, SMOOTHEST, MOST_ROUGH = (1.5, 3.0, 6.0, 12.0), 2.0, 0.8
 # What changes more slowly than all bands is mostly light. It changes by no more than about so much so many texels from
 # the outline, by less nearer to it, as it goes on beyond, and by so much at least.
 MOST_SLOW, INNER, LEAST_SLOW = 0.02, 50.0, 0.01
-# Brows, eyes and lips are as a whole no bolder than the source's in any of these bands: hair is no darker than
-# elsewhere on the head.
-OF_FEATURES = (1.5, 3.0, 6.0)
+# Brows, eyes and lips are as a whole as bold as the source's in each of these bands: hair is as dark as elsewhere on
+# the head, and make-up stays. What is fainter is made stronger, by so much at most.
+OF_FEATURES, MOST_GAIN = (1.5, 3.0, 6.0), 2.0
 # What changes more slowly than those bands changes by no more than about so much there.
 MOST_COARSE = 0.05
 # What gets darker or brighter keeps the colour that skin and lips have over so many texels; only so much is another's:
@@ -117,15 +117,13 @@ class Finish:
         return excess
 
     def _bolder(self, luma: FloatArray) -> FloatArray:
-        """What of a texture's features is stronger than the source's, SIZE x SIZE."""
+        """What of a texture's features is stronger than the source's, less what is missing, SIZE x SIZE."""
         *bands, coarse = _bands(luma, self.seen, OF_FEATURES)
         excess = _beyond(coarse - self.coarse, MOST_COARSE) * (self.seen - self.skin)
         of_features = zip(self.features, self.boldness, _boldness(bands, self.features), strict=True)
-        for feature, allowed, bold in of_features:
-            for band, most, there in zip(bands, allowed, bold, strict=True):
-                share = max(1 - most / (there + 1e-6), 0)
-                if share > 0:
-                    excess += share * feature * band
+        for feature, source, bold in of_features:
+            for band, wanted, there in zip(bands, source, bold, strict=True):
+                excess += (1 - min(wanted / (there + 1e-6), MOST_GAIN)) * feature * band
         return excess
 
     def _overexposure(self, luma: FloatArray) -> FloatArray:

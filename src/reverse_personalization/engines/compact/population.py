@@ -18,7 +18,7 @@ TEMPERATURE = 0.7
 # By how much a wish is overdone: hair, outline and light still say what the face was.
 EMPHASIS, OLDEST = 2.5, 110.0
 # Where an attribute becomes more likely than not, and how quickly it is certain: half a beard is none.
-DECISIONS: Final = {"woman": (0.3, 2.5), "beard": (0.42, 4.0)}
+DECISIONS: Final = {"woman": (0.45, 2.5), "beard": (0.42, 4.0)}
 
 
 class Population:
