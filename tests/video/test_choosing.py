@@ -124,8 +124,8 @@ def test_a_frame_that_does_not_verify_is_led_on_and_the_next_ones_hardly_less(
     sample, renderer = samples[0], VideoAnonymizer(anonymizer.settings, anonymizer)
     codes, known = sample.encoded.x0, mean_embeddings(samples)
     drawn = renderer._engine._population.stranger(codes, unit(known["sface"]), Wish(), np.random.default_rng(0))
-    unpushed = Stranger(drawn - codes, known, 1, drift=np.zeros((468, 2), np.float32))
-    work = TrackAtWork(TrackEntry(id=0, person=0, faces=[]), unpushed)
+    halfway = Stranger((drawn - codes) / 2, known, 1, drift=np.zeros((468, 2), np.float32))
+    work = TrackAtWork(TrackEntry(id=0, person=0, faces=[]), halfway)
     sface = anonymizer.engine.guide
 
     def replaced() -> Any:
