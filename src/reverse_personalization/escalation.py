@@ -14,7 +14,7 @@ HARDER, EARLIER, HARDEST = 1.3, 0.9, 4.8
 # where all children, or all people of one origin, are alike to a recogniser, only somebody else is nobody.
 HELD, FORGOTTEN, LEAST_KEPT = 3, 0.25, -1.0
 # From then on, too, the leeway that a new face has grows by such a factor a try, up to the most.
-YIELDING, MOST_LEEWAY = 1.2, 3.0
+YIELDING, MOST_LEEWAY = 1.15, 1.6
 
 
 @dataclass(frozen=True)
