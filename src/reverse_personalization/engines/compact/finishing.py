@@ -26,7 +26,7 @@ BANDS, AROUND, ROUGHEST, SMOOTHEST, MOST_ROUGH = (1.5, 3.0, 6.0, 12.0), 2.0, 0.8
 MOST_SLOW, INNER, LEAST_SLOW = 0.02, 50.0, 0.01
 # Brows, eyes and lips are as a whole as bold as the source's in each of these bands: hair is as dark as elsewhere on
 # the head, and make-up stays. What is fainter is made stronger, by so much at most.
-OF_FEATURES, MOST_GAIN = (1.5, 3.0, 6.0), 2.0
+OF_FEATURES, MOST_GAIN = (1.5, 3.0, 6.0), 1.5
 # What changes more slowly than those bands changes by no more than about so much there.
 MOST_COARSE = 0.05
 # What gets darker or brighter keeps the colour that skin and lips have over so many texels; only so much is another's:
