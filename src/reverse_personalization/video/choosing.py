@@ -95,9 +95,10 @@ class Chooser:
         for tries, (one, is_met) in enumerate(self._strangers(samples, known, met, person), 1):
             tried = replace(one, tries=tries)
             closeness = np.array([self._closeness(sample, tried) for sample in samples])
+            middle = float(np.median(closeness))
             spare -= best.stranger is not None
-            best.offer(tried, int((closeness > -FRAME_MARGIN).sum()), float(np.median(closeness)))
-            resort.offer(replace(tried, reason=BARELY), int(np.isinf(closeness).sum()), float(np.median(closeness)))
+            best.offer(tried, int((closeness > -FRAME_MARGIN).sum()), middle)
+            resort.offer(replace(tried, reason=BARELY), int(np.isinf(closeness).sum()), middle)
             if best.stranger is not None and (is_met or spare <= 0 or (closeness <= -SURE).all()):
                 break
         chosen = best.stranger or (resort.stranger if tries >= LENIENT_AFTER else None)
