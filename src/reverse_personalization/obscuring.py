@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reverse_personalization.faces.compositing import Rendering, ellipse
-from reverse_personalization.faces.face import ByteArray, Face
+from reverse_personalization.faces.face import ByteArray, Face, FloatArray
 from reverse_personalization.settings import Fallback
 
 # The ellipse reaches this far beyond the detector's box on every side, as a share of the box's sides.
@@ -38,8 +38,8 @@ def obscure(
         face: the face to hide.
         kind: how. "fill" and "solid" leave nothing of what was there but, for "solid", its average colour.
         strength: at 2, blocks are twice as large and blur is twice as wide; "fill" and "solid" know no strength.
-        spared: faces that are dealt with by themselves; the ellipses in their boxes are left out, unless much of this
-            face lies in one.
+        spared: faces that are dealt with by themselves; the ellipses in their boxes are left out, and what is nearer
+            to them than to this face, as large as they are, unless much of this face lies in one.
     """
     rows, columns = _region(image_rgb, face)
     before = image_rgb[rows, columns]
@@ -51,9 +51,18 @@ def obscure(
     for other in spared:
         theirs = ellipse(rows, columns, other, 0)
         if (own & theirs).sum() <= MOST_SPARED * own.sum():
-            mask &= ~theirs
+            nearer = _remoteness(rows, columns, other) < _remoteness(rows, columns, face)
+            mask &= ~(theirs | nearer)
     hidden = _KINDS[kind](before, whole, face.size, strength)
     return Rendering(rows, columns, hidden, mask & (hidden != before).any(2))
+
+
+def _remoteness(rows: slice, columns: slice, face: Face) -> FloatArray:
+    """How far pixels of a region are from a face's middle: 1 on the ellipse in its box."""
+    x, y, w, h = face.box
+    across = (np.arange(columns.start, columns.stop) - x - w / 2) / max(w / 2, 1)
+    down = (np.arange(rows.start, rows.stop) - y - h / 2) / max(h / 2, 1)
+    return np.asarray(np.hypot(across, down[:, None]), np.float32)
 
 
 def _region(image_rgb: ByteArray, face: Face) -> tuple[slice, slice]:
