@@ -80,7 +80,7 @@ def test_light_stays_where_it_goes_on_beyond_the_outline() -> None:
     assert near.mean() < 1.2 * LEAST_SLOW < 0.8 * inside.mean()
 
 
-@pytest.mark.parametrize(("source", "texture", "least", "most"), [(0.01, 0.1, 0.5, 2.5), (0.04, 0.025, 0.8, 1.6)])
+@pytest.mark.parametrize(("source", "texture", "least", "most"), [(0.01, 0.1, 0.5, 2.5), (0.04, 0.025, 0.68, 1.6)])
 def test_brows_are_as_bold_as_the_source_s(source: float, texture: float, least: float, most: float) -> None:
     feature = np.zeros_like(SEEN)
     feature[40:56, 30:98] = 1
@@ -135,3 +135,21 @@ def test_what_gets_darker_keeps_its_colour() -> None:
         one[0] - one[2] * lit[48, 64, 0] / lit[48, 64, 2] for one in (grey[48, 64], became, lit[48, 64])
     )
     assert abs(of_new - of_skin) < 0.5 * abs(of_grey - of_skin)
+
+
+def test_edges_get_no_halos() -> None:
+    edge = skin(0.0)
+    edge[:, : SIZE // 2] -= 0.2
+    became = finished(edge, edge, SEEN, 0 * SEEN)
+    assert became.max() < edge.max() + 1e-3
+    assert became.min() > edge.min() - 1e-3
+
+
+def test_no_light_stands_where_brows_were() -> None:
+    feature = np.zeros_like(SEEN)
+    feature[40:56, 30:98] = 1
+    browed = np.asarray(skin(0.005) - 0.2 * feature[..., None], np.float32)
+    arched = skin(0.005)
+    arched[44:50, 34:94] += 0.2
+    became = finished(browed, arched, SEEN, 1 - feature, feature=feature)
+    assert became[44:50, 34:94].max() < 0.3 * 0.2 + browed.max()

@@ -145,7 +145,7 @@ def test_effects_are_measured_on_rendered_faces(
     assert not effects.expressions[kept].any()
     # What little was learnt from two people agrees with what was learnt from many.
     assert np.corrcoef(effects.embeddings.ravel(), population["embedding"].ravel())[0, 1] > 0.2
-    assert np.corrcoef(effects.expressions.ravel(), population["expressions"].ravel())[0, 1] > 0.1
+    assert np.corrcoef(effects.expressions.ravel(), population["expressions"].ravel())[0, 1] > 0.05
 
 
 def shipped_tensors() -> tuple[dict[str, Any], dict[str, Any]]:

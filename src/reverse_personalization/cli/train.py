@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from reverse_personalization.cli.progress import steps
+from reverse_personalization.errors import UsageError
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Train the models that this project ships.")
 
@@ -32,4 +33,23 @@ def compact(
         f"The codec holds {measured.explained:.1%} of the texture's variance.\n"
         f"Denoising loss on {measured.held_out} held-out faces: {measured.conditional:.4f} with the "
         f"identity, {measured.null:.4f} without."
+    )
+
+
+@app.command()
+def obstacles(
+    data: Annotated[Path, typer.Option(help="Folder of photos, those that `train compact` reads.")],
+    out: Annotated[Path, typer.Option(help="The weights file to write; faces and checkpoint are kept beside it.")],
+    batches: Annotated[int, typer.Option("--steps", min=1, help="Batches to learn from.")] = 2200,
+) -> None:
+    """Train the network that sees glasses, hair and hands on faces; needs torch. An interrupted training goes on."""
+    try:
+        from reverse_personalization.training.obstacle_network import train_obstacles
+    except ImportError as error:
+        raise UsageError(f"Training it needs {error.name}: pip install 'torch>=2.13'.") from None
+    with steps() as progress:
+        tested = train_obstacles(data, out, steps=batches, report=progress)
+    typer.echo(
+        f"{out.name}: {tested.faces} faces. Of what was drawn on held-out faces ({tested.drawings} drawings) "
+        f"{tested.recall:.1%} is found; {tested.precision:.1%} of what is found was drawn."
     )

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,13 +14,11 @@ from reverse_personalization.engines.compact.population import Population
 from reverse_personalization.faces.face import FloatArray
 from reverse_personalization.inversion import STABLE_DIFFUSION
 from reverse_personalization.training.codec_fitting import FittedCodec, fit_codec, measure_faces
-from reverse_personalization.training.dataset import TrainingFaces, build_dataset
+from reverse_personalization.training.dataset import Report, faces_of, held_out
 from reverse_personalization.training.effects import light_of, measure_effects
 from reverse_personalization.training.labels import read_labels
 from reverse_personalization.training.population_fitting import find_glasses, fit_population, follow_effects
 
-# One photo in this many is held out, with its mirror image.
-HELD_OUT = 20
 CODE_LIMIT = 4.0
 TIMESTEPS = range(50, 1000, 50)
 HALVED = ("codec.texture_basis", "codec.shape_basis")
@@ -46,9 +43,6 @@ class Measured:
     null: float
 
 
-Report = Callable[[str, int, int], None]
-
-
 def train_compact(data: Path, out: Path, *, report: Report | None = None) -> Measured:
     """Fit everything on the photos below `data` and write the weights to `out`.
 
@@ -58,16 +52,14 @@ def train_compact(data: Path, out: Path, *, report: Report | None = None) -> Mea
     Args:
         data: folder of photos, and `labels.csv` with their prompts.
         out: the safetensors file to write.
-        report: called with what is being done, the steps done and their number.
+        report: told how far it is.
 
     Raises:
         InputError: no faces below `data`.
     """
     report = report or (lambda what, done, total: None)
-    work = out.with_suffix(".training")
-    work.mkdir(parents=True, exist_ok=True)
-    faces = _dataset(data, work / "faces.npz", report)
-    held = np.array([_is_held_out(source) for source in faces.source])
+    faces = faces_of(data, out, report)
+    held = held_out(faces)
     labels = read_labels(data, list(faces.source))
     report("measuring faces", 0, 4)
     measured = measure_faces(faces)
@@ -92,17 +84,6 @@ def train_compact(data: Path, out: Path, *, report: Report | None = None) -> Mea
     losses = _losses(Population(population, kept), codes[tested], faces.embedding[tested])
     with_glasses, without, untouched = (int(m.sum()) // 2 for m in (seen & glasses, used, tested))
     return Measured(without, with_glasses, untouched, fitted.explained, *losses)
-
-
-def _dataset(data: Path, cached: Path, report: Report) -> TrainingFaces:
-    if not cached.exists():
-        faces = build_dataset(data, progress=lambda done, total: report("reading photos", done, total))
-        faces.save(cached)
-    return TrainingFaces.load(cached)
-
-
-def _is_held_out(source: str) -> bool:
-    return int(hashlib.sha256(source.encode()).hexdigest(), 16) % HELD_OUT == 0
 
 
 def _clipped(fitted: FittedCodec) -> FloatArray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -28,8 +29,12 @@ CROP_TEMPLATE: FloatArray = ((ARCFACE_TEMPLATE - 56) * (0.58 * CROP / 112) + [CR
 LEAST_MESH_SCORE = 0.9
 LEAST_SIZE = 60.0
 MAX_PIXELS = 50_000_000
+# One photo in this many is held out, with its mirror image.
+HELD_OUT = 20
 
 Progress = Callable[[int, int], None]
+Report = Callable[[str, int, int], None]
+"""Called with what is being done, the steps done and their number."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +65,25 @@ class TrainingFaces:
         """Read what `save` wrote."""
         with np.load(path) as arrays:
             return cls(**{field.name: arrays[field.name] for field in fields(cls)})
+
+
+def faces_of(data: Path, out: Path, report: Report) -> TrainingFaces:
+    """The faces of the photos below a folder, which are kept beside what is trained, so that they are read once.
+
+    Raises:
+        InputError: no face in any photo.
+    """
+    cached = out.with_suffix(".training") / "faces.npz"
+    if not cached.exists():
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        build_dataset(data, progress=lambda done, total: report("reading photos", done, total)).save(cached)
+    return TrainingFaces.load(cached)
+
+
+def held_out(faces: TrainingFaces) -> NDArray[np.bool_]:
+    """Which faces are not to be trained on, bool n."""
+    digests = (hashlib.sha256(source.encode()).hexdigest() for source in faces.source)
+    return np.array([int(digest, 16) % HELD_OUT == 0 for digest in digests])
 
 
 def build_dataset(folder: Path, *, progress: Progress | None = None) -> TrainingFaces:

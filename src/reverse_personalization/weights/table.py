@@ -105,5 +105,16 @@ TABLE: Final[tuple[Model, ...]] = (
         note="Trained by this project.",
         used_by=("compact",),
     ),
+    WeightFile(
+        name="obstacles",
+        purpose="what lies on faces",
+        source=None,
+        path="engines/compact/weights/obstacles.safetensors",
+        sha256="c23097465eb375b04cd690de19beac6f78ec5486d209c7cd9c8d6bdbaf4a9e12",
+        size=567360,
+        licence="Apache-2.0",
+        note="Trained by this project.",
+        used_by=("compact",),
+    ),
     *HUB_TABLE,
 )

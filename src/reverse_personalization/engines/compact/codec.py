@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from reverse_personalization.engines.compact.finishing import Finish
 from reverse_personalization.engines.compact.frame import CanonicalFrame
-from reverse_personalization.engines.compact.occlusion import explained_by
+from reverse_personalization.engines.compact.obstacles import ObstacleFinder
 from reverse_personalization.engines.compact.textures import (
+    LEAST_LUMA,
     Tone,
     denormalise,
     mirrored,
@@ -38,8 +39,10 @@ TEXEL_NOISE = 0.3
 # One texel of so many stands for its neighbours, texels that miss less than this count as seen, and beyond this share
 # of hidden ones those that are seen are summed in their place.
 SPARSE, HARDLY, MOSTLY = 3, 0.1, 0.1
-# The fit is made anew without what lies on the face, so often: what it took for brows may be frames.
-ROUNDS = 3
+# Of what lies on a face, the share that a video's frame takes over from the one before: so nothing flickers.
+OF_LAST = 0.5
+# Texels that are covered so much have a light of their own, within these bounds.
+SEEN, LIT = 0.3, (0.4, 1.6)
 # Distance of codes (root mean square) at which all but 1 / e of the source's own texture is replaced: its fine lines
 # are somebody's, too, and would draw the old brows over the new ones.
 RENEWAL = 0.3
@@ -57,6 +60,7 @@ class Encoding:
         coverage: float32 SIZE x SIZE, 0 to 1: where it is seen as well.
         texture: float32 SIZE x SIZE x 3 RGB, 0 to 1, as the picture shows it.
         detail: float32 SIZE x SIZE x 3 RGB, what of it the codes do not hold.
+        light: float32 SIZE x SIZE, how bright skin is around each texel; 1 in the middle of a face's range.
         finish: what the photo lets another texture look like.
     """
 
@@ -67,6 +71,7 @@ class Encoding:
     coverage: FloatArray
     texture: FloatArray
     detail: FloatArray
+    light: FloatArray
     finish: Finish
 
     @property
@@ -107,7 +112,7 @@ class FaceCodec:
                 hold pose, expression and light, else 0.
             roughness: how many times as rough as the photo's new skin may be, as it is asked for age and beards.
         """
-        self._roughness = roughness
+        self._roughness, self._obstacles = roughness, ObstacleFinder()
         self._tensors = {name: np.asarray(tensor, np.float32) for name, tensor in tensors.items()}
         self.frame = CanonicalFrame(self.mean_shape)
         self._shape_variance = (self._tensors["shape_basis"] ** 2).sum(1)
@@ -132,34 +137,27 @@ class FaceCodec:
     def encode(self, image_rgb: ByteArray, mesh: Mesh, *, last: Encoding | None = None) -> Encoding:
         """Take a meshed face of a uint8 H x W x 3 picture apart.
 
-        What lay on the face in the `last` frame of a video is taken to lie there still: that saves most of the time,
-        and nothing jumps.
+        What lay on the face in the `last` frame of a video is taken to lie there still, in part.
         """
         placement, shape = place(mesh, self.mean_shape)
         visible = self.frame.visibility(mesh, image_rgb.shape[:2])
         sampled = self.frame.sample(image_rgb, mesh.points)
-        texture, tone = normalise(sampled, visible * self.frame.modelled)
-        residual = pack(texture, self.frame) - self._tensors["mean_texture"]
-        seen = pack_mask(visible, self.frame)
-        explained = np.ones_like(visible) if last is None else last.explained
-        components = self._fit(residual, seen * pack_mask(explained, self.frame))
-        for _ in range(ROUNDS if last is None else 0):
-            left = residual - components @ self._tensors["texture_basis"]
-            explained = explained_by(unpack(left, self.frame), texture[..., 0], visible, self.frame)
-            if (explained == 1).all():
-                break
-            components = self._fit(residual, seen * pack_mask(explained, self.frame))
-        left = residual - components @ self._tensors["texture_basis"]
+        explained = 1 - self._obstacles.hidden(sampled, visible * self.frame.modelled)
         if last is not None:
-            explained = explained_by(unpack(left, self.frame), texture[..., 0], visible, self.frame)
+            explained += OF_LAST * (last.explained - explained)
+        coverage = visible * explained
+        seen = coverage * self.frame.modelled
+        texture, tone = normalise(sampled, seen)
+        residual = pack(texture, self.frame) - self._tensors["mean_texture"]
+        components = self._fit(residual, pack_mask(coverage, self.frame))
+        left = residual - components @ self._tensors["texture_basis"]
         offset = (shape - self.mean_shape).ravel()
         of_shape = self._tensors["shape_basis"] @ offset / self._shape_variance
         codes = self._tensors["rotation"] @ np.concatenate([components, of_shape])
         detail = denormalise(unpack(left, self.frame), tone)
-        coverage = visible * explained
-        seen = coverage * self.frame.modelled
         finish = Finish.of(sampled, seen, self.frame)
-        return Encoding(codes.astype(np.float32), placement, tone, explained, coverage, sampled, detail, finish)
+        light = _light(finish.shade, coverage)
+        return Encoding(codes.astype(np.float32), placement, tone, explained, coverage, sampled, detail, light, finish)
 
     def decode(self, encoding: Encoding, codes: FloatArray, *, leeway: float = 1.0) -> Decoding:
         """What a face becomes when its codes, `encoding.codes`, become others (float32 d).
@@ -167,7 +165,7 @@ class FaceCodec:
         With more `leeway` its skin may be so many times as rough as otherwise.
         """
         change = codes - encoding.codes
-        drawn = mirrored(self.drawn(change))
+        drawn = mirrored(self.drawn(change), encoding.light)
         of_shape = self._tensors["rotation"].T[len(self._gram) :] @ change
         offset = (of_shape @ self._tensors["shape_basis"]).reshape(topology.VERTICES, 3)
         texture = encoding.texture + denormalise(drawn, encoding.tone) - encoding.detail
@@ -185,7 +183,8 @@ class FaceCodec:
 
     def follow(self, encoding: Encoding, gradient_rgb: FloatArray) -> FloatArray:
         """How something follows the codes that change, float32 d, given how it follows the texture in RGB."""
-        packed = pack_gradient(mirrored(gradient_rgb), encoding.tone, self.frame)
+        # Mirroring is transposed by inverse light.
+        packed = pack_gradient(mirrored(gradient_rgb, 1 / encoding.light), encoding.tone, self.frame)
         of_texture = self._tensors["texture_basis"] @ packed
         of_codes = self._tensors["rotation"][:, : len(of_texture)] @ of_texture
         return np.asarray(of_codes * (self.kept == 0), np.float32)
@@ -203,6 +202,13 @@ class FaceCodec:
         if len(hidden) > MOSTLY * len(seen):  # the rest of a difference of large sums would be no product any more
             return SPARSE * _gram(self._sparse_basis * np.sqrt(seen))
         return self._gram - SPARSE * _gram(self._sparse_basis[:, hidden] * np.sqrt(missing[hidden]))
+
+
+def _light(shade: FloatArray, coverage: FloatArray) -> FloatArray:
+    """Luma that changes slowly as a share of its median; where nothing is seen, it is as in the other half."""
+    seen = coverage > SEEN
+    level = float(np.median(shade[seen])) if seen.any() else 1.0
+    return np.clip(np.where(seen, shade, shade[:, ::-1]) / max(level, LEAST_LUMA), *LIT).astype(np.float32)
 
 
 def _gram(rows: FloatArray) -> FloatArray:

@@ -40,7 +40,7 @@ class CompactEngine:
 
     name = "compact"
     schedule = STABLE_DIFFUSION
-    weights: tuple[str, ...] = ("compact", "face-mesh", "sface")
+    weights: tuple[str, ...] = ("compact", "obstacles", "face-mesh", "sface")
 
     @one_blas_thread()
     def __init__(self, *, guide: SFace | None = None, keep: Sequence[str] = (), attributes: str | None = None) -> None:

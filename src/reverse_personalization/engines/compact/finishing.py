@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from reverse_personalization.engines.compact.frame import CanonicalFrame
@@ -11,11 +12,11 @@ from reverse_personalization.engines.compact.textures import LEAST_LUMA, luma_of
 from reverse_personalization.faces.compositing import smoothstep
 from reverse_personalization.faces.face import FloatArray
 
-# Components blur; detail finer than so many texels is made so much stronger.
-SHARP_SCALE, SHARPENING = 1.5, 0.7
-# Quantiles of a face's luma beyond which nothing new shines or is dark, and the share that stays of what would be:
-# the photo's exposure holds for the stranger, too.
-EXPOSED = (0.02, 0.97)
+# Components blur; detail finer than so many texels is made so much stronger, within what so many texels have.
+SHARP_SCALE, SHARPENING, SHARP_AROUND = 1.5, 0.7, 3
+# The photo's exposure holds for the stranger, too: nothing new is darker than this quantile of a face's luma, or
+# brighter than what so many texels around it are, but for such a share of what would be.
+DARKEST, BRIGHT_AROUND, BRIGHT_SOFT = 0.02, 13, 3.0
 OVEREXPOSED = 0.2
 # Texels that part structure into bands. In each of them, and over so many times its texels, a stranger's skin is no
 # rougher than so much of the source's and so much more, nor than so much anywhere: a child gets no wrinkles, blurred
@@ -52,7 +53,8 @@ class Finish:
         boldness: of each feature, in each of `OF_FEATURES`.
         coarse: float32 SIZE x SIZE, luma that changes more slowly than those.
         hue: float32 SIZE x SIZE x 3, RGB where luma is 1, of skin and lips.
-        exposed: darkest and brightest luma.
+        darkest: luma.
+        brightest: float32 SIZE x SIZE, luma.
     """
 
     seen: FloatArray
@@ -64,7 +66,8 @@ class Finish:
     boldness: tuple[tuple[float, ...], ...]
     coarse: FloatArray
     hue: FloatArray
-    exposed: tuple[float, float]
+    darkest: float
+    brightest: FloatArray
 
     @classmethod
     def of(cls, texture_rgb: FloatArray, seen: FloatArray, frame: CanonicalFrame) -> Finish:
@@ -89,7 +92,8 @@ class Finish:
             tuple(_boldness(of_features, features)),
             coarse,
             _hue(texture_rgb, luma, seen, frame),
-            _exposed(luma[seen > 0.5]),
+            float(np.quantile(luma[seen > 0.5], DARKEST)) if (seen > 0.5).any() else -np.inf,
+            _brightest(luma, seen),
         )
 
     def applied(self, texture_rgb: FloatArray, *, roughness: float = 1.0) -> FloatArray:
@@ -103,7 +107,7 @@ class Finish:
         of_hue = texture_rgb - luma[..., None] * self.hue
         luma = luma - self.skin * self._rougher(luma, roughness)
         luma -= self._bolder(luma)
-        luma += SHARPENING * self.seen * (luma - _smooth(luma, self.seen, SHARP_SCALE))
+        luma += self.seen * _sharper(luma, self.seen)
         luma -= self._overexposure(luma)
         return np.asarray(luma[..., None] * self.hue + of_hue - _beyond(of_hue, MOST_HUE), np.float32)
 
@@ -123,13 +127,22 @@ class Finish:
         of_features = zip(self.features, self.boldness, _boldness(bands, self.features), strict=True)
         for feature, source, bold in of_features:
             for band, wanted, there in zip(bands, source, bold, strict=True):
-                excess += (1 - min(wanted / (there + 1e-6), MOST_GAIN)) * feature * band
+                gain = min(wanted / (there + 1e-6), MOST_GAIN)
+                # What is made bolder gets darker: brighter as well, brows would stand in light.
+                excess += (1 - gain) * feature * (band if gain < 1 else np.minimum(band, 0))
         return excess
 
     def _overexposure(self, luma: FloatArray) -> FloatArray:
         """What of a texture's luma leaves the range of the source's, SIZE x SIZE."""
-        low, high = self.exposed
-        return np.asarray((1 - OVEREXPOSED) * (np.maximum(luma - high, 0) + np.minimum(luma - low, 0)), np.float32)
+        beyond = np.maximum(luma - self.brightest, 0) + np.minimum(luma - self.darkest, 0)
+        return np.asarray((1 - OVEREXPOSED) * beyond, np.float32)
+
+
+def _sharper(luma: FloatArray, seen: FloatArray) -> FloatArray:
+    """What sharpening adds to a luma, SIZE x SIZE: nothing beyond what is there around, so that edges get no halos."""
+    sharp = luma + SHARPENING * (luma - _smooth(luma, seen, SHARP_SCALE))
+    around = np.ones((SHARP_AROUND, SHARP_AROUND), np.uint8)
+    return np.clip(sharp, cv2.erode(luma, around), cv2.dilate(luma, around)) - luma
 
 
 def _beyond(change: FloatArray, most: FloatArray | float) -> FloatArray:
@@ -180,7 +193,8 @@ def _hue(texture_rgb: FloatArray, luma: FloatArray, seen: FloatArray, frame: Can
     return np.asarray(of_skin + lips[..., None] * (of_lips - of_skin), np.float32)
 
 
-def _exposed(luma: FloatArray) -> tuple[float, float]:
-    """The darkest and the brightest of a face's luma."""
-    low, high = np.quantile(luma, EXPOSED) if len(luma) else (-np.inf, np.inf)
-    return float(low), float(high)
+def _brightest(luma: FloatArray, seen: FloatArray) -> FloatArray:
+    """How bright a face is at most around each texel, SIZE x SIZE."""
+    there = np.where(seen > 0.5, _smooth(luma, seen, SHARP_SCALE), 0).astype(np.float32)
+    around = cv2.dilate(there, np.ones((BRIGHT_AROUND, BRIGHT_AROUND)))
+    return np.asarray(cv2.GaussianBlur(around, (0, 0), BRIGHT_SOFT), np.float32)

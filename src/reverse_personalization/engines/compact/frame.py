@@ -16,8 +16,6 @@ SIZE = 128
 MARGIN = 4.0
 # Texels around brows, eyes and lips that are not counted as skin.
 BORDER = 5
-# Texels around eyes in which glasses lie.
-OF_GLASSES = 18.0
 # Below this cosine between a triangle and its frontal self, a texel is seen too obliquely to be trusted.
 OBLIQUE, FRONTAL = 0.15, 0.45
 
@@ -38,15 +36,11 @@ class CanonicalFrame:
         self.interior = polygons(self.vertices, topology.RIGHT_EYE, topology.LEFT_EYE, topology.INNER_LIPS)
         self.modelled: NDArray[np.bool_] = (self._covered >= 0) & ~self.interior
         self.inward = distance(~((self._covered >= 0) | self.interior))
-        of_eyes = polygons(self.vertices, topology.RIGHT_EYE, topology.LEFT_EYE)
-        self.around_eyes = distance(of_eyes) < OF_GLASSES
-        self.below_eyes = self.around_eyes & (np.arange(SIZE)[:, None] > np.flatnonzero(of_eyes.any(1)).max() + 2)
-        self.brows = _soft(self.vertices, topology.RIGHT_BROW, topology.LEFT_BROW)
-        eyes, lips = (
+        self.features = (
+            _soft(self.vertices, topology.RIGHT_BROW, topology.LEFT_BROW),
             _soft(self.vertices, topology.RIGHT_EYE, topology.LEFT_EYE),
             _soft(self.vertices, topology.OUTER_LIPS),
         )
-        self.features = self.brows, eyes, lips
         self.skin: FloatArray = 1 - np.max(self.features, 0)
 
     def to_texels(self, plane: FloatArray) -> FloatArray:

@@ -66,9 +66,10 @@ def smooth(texture: FloatArray, seen: FloatArray, scale: float) -> FloatArray:
     return np.asarray(total / (cv2.GaussianBlur(seen, (0, 0), scale)[..., None] + 1e-3), np.float32)
 
 
-def mirrored(texture: FloatArray) -> FloatArray:
-    """What both halves of a SIZE x SIZE x k texture have in common."""
-    return np.asarray((texture + texture[:, ::-1]) / 2, np.float32)
+def mirrored(texture: FloatArray, light: FloatArray) -> FloatArray:
+    """What both halves of a SIZE x SIZE x k texture have in common, each in its own light (SIZE x SIZE)."""
+    even = texture / light[..., None]
+    return np.asarray((even + even[:, ::-1]) / 2 * light[..., None], np.float32)
 
 
 def pack(texture: FloatArray, frame: CanonicalFrame) -> FloatArray:

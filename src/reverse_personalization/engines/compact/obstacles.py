@@ -1,0 +1,85 @@
+"""What lies on a face and is no part of it: glasses, hair, hands, as a small network of ours sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file
+
+from reverse_personalization import weights
+from reverse_personalization.engines.compact.frame import SIZE
+from reverse_personalization.engines.compact.textures import normalise
+from reverse_personalization.faces.face import FloatArray
+from reverse_personalization.identity.onnx_graph import OnnxGraph
+
+LEVELS: Final = (24, 40, 64, 80)
+"""Channels of the network's levels, each half as large as the one before."""
+# From so sure on, and from so many texels on, something is an obstacle; it reaches into so many texels around, and its
+# borders are so soft.
+SURE, LEAST, AROUND, SOFT = 0.5, 16, 3, 1.0
+
+
+def packed(planes: FloatArray, seen: FloatArray) -> FloatArray:
+    """What the network is shown: float32 16 x SIZE/2 x SIZE/2, 2 x 2 texels as channels of one.
+
+    Args:
+        planes: float32 SIZE x SIZE x 3, normalised luma, B - Y and R - Y.
+        seen: float32 SIZE x SIZE, 0 to 1.
+    """
+    shown = np.concatenate([planes, np.ones_like(seen)[..., None]], 2) * seen[..., None]
+    halves = shown.reshape(SIZE // 2, 2, SIZE // 2, 2, 4).transpose(4, 1, 3, 0, 2)
+    return np.ascontiguousarray(halves.reshape(16, SIZE // 2, SIZE // 2), np.float32)
+
+
+class ObstacleFinder:
+    """The network in OpenCV; not for several threads at a time."""
+
+    def __init__(self) -> None:
+        """Read the weights that `training.obstacle_network` wrote."""
+        tensors = load_file(weights.path("obstacles"))
+        self._net = cv2.dnn.readNetFromONNX(np.frombuffer(_model(tensors), np.uint8))
+
+    def hidden(self, texture_rgb: FloatArray, seen: FloatArray) -> FloatArray:
+        """Where something lies on a face, with soft borders, float32 SIZE x SIZE, 0 to 1.
+
+        Args:
+            texture_rgb: float32 SIZE x SIZE x 3, 0 to 1.
+            seen: float32 SIZE x SIZE, 0 to 1.
+        """
+        surely = self._surely(normalise(texture_rgb, seen)[0], seen) > SURE
+        _, parts, statistics, _ = cv2.connectedComponentsWithStats(surely.astype(np.uint8))
+        large = statistics[:, cv2.CC_STAT_AREA] >= LEAST
+        around = cv2.dilate((surely & large[parts]).astype(np.float32), np.ones((AROUND, AROUND)))
+        return np.asarray(cv2.GaussianBlur(around, (0, 0), SOFT), np.float32)
+
+    def _surely(self, planes: FloatArray, seen: FloatArray) -> FloatArray:
+        """How surely each texel is hidden, float32 SIZE x SIZE, 0 to 1, given what `packed` is given."""
+        self._net.setInput(packed(planes, seen)[None])
+        logits = self._net.forward()[0].reshape(2, 2, SIZE // 2, SIZE // 2).transpose(2, 0, 3, 1)
+        return np.asarray(1 / (1 + np.exp(-logits.reshape(SIZE, SIZE))), np.float32)
+
+
+def _model(tensors: Mapping[str, NDArray[np.floating]]) -> bytes:
+    graph = OnnxGraph("obstacles", (1, 16, SIZE // 2, SIZE // 2))
+
+    def block(name: str, value: str, stride: int = 1) -> str:
+        kernel, bias = (np.asarray(tensors[f"{name}.{part}"], np.float32) for part in ("kernel", "bias"))
+        return graph.convolve(value, kernel, bias, stride=stride)
+
+    def enlarged(name: str, value: str) -> str:
+        weights = [np.asarray(tensors[f"{name}.{part}"], np.float32) for part in ("kernel", "bias")]
+        return graph.add("ConvTranspose", value, weights=weights, kernel_shape=(2, 2), strides=(2, 2))
+
+    value, passed = graph.add("Relu", block("entry", "input")), []
+    for level in range(len(LEVELS) - 1):
+        passed.append(value)
+        value = graph.add("Relu", block(f"down{level}", value, 2))
+        value = graph.add("Relu", block(f"deep{level}", value))
+    for level in range(len(LEVELS) - 1):
+        value = graph.add("Add", enlarged(f"up{level}", value), passed.pop())
+        value = graph.add("Relu", block(f"merge{level}", value))
+    return graph.serialized({block("exit", value): (1, 4, SIZE // 2, SIZE // 2)})

@@ -1,0 +1,94 @@
+"""What lies on a face is told from the face: frames, however thin or light, strands, hands; marks in skin are not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from reverse_personalization.engines.compact.codec import FaceCodec
+from reverse_personalization.engines.compact.engine import CompactEngine
+from reverse_personalization.faces import topology
+from reverse_personalization.faces.mesh import FaceMesher
+
+CHEEK, FOREHEAD, CHIN = 205, 10, 152
+
+
+@pytest.fixture(scope="module")
+def codec(compact_engine: CompactEngine) -> FaceCodec:
+    return compact_engine._codec
+
+
+@pytest.fixture(scope="module")
+def mesh(astronaut: Any) -> Any:
+    return FaceMesher().mesh(astronaut.image_rgb, astronaut.face)
+
+
+def hidden(codec: FaceCodec, astronaut: Any, mesh: Any, drawn: Any, colour: tuple[int, int, int]) -> tuple[Any, Any]:
+    """Where something is taken to be hidden once a mask is drawn over the portrait, and where it is."""
+    there = drawn[..., None]
+    image = np.rint(astronaut.image_rgb * (1 - there) + np.array(colour) * there).astype(np.uint8)
+    found = 1 - codec.encode(image, mesh).explained
+    drawn_there = codec.frame.sample(np.repeat(np.rint(255 * there), 3, 2).astype(np.uint8), mesh.points)[..., 0]
+    return found, np.where(codec.frame.modelled, drawn_there, 0)
+
+
+def rims(astronaut: Any, mesh: Any, share: float) -> Any:
+    """Two rounds and a bridge, of a width that is a share of the face's."""
+    drawn = np.zeros(astronaut.image_rgb.shape[:2], np.float32)
+    width = float(np.ptp(mesh.points[:, 0]))
+    centres = [mesh.points[list(eye)].mean(0) for eye in (topology.RIGHT_EYE, topology.LEFT_EYE)]
+    line = max(1, round(share * width))
+    for centre in centres:
+        cv2.ellipse(
+            drawn, tuple(map(round, centre)), (round(0.17 * width), round(0.12 * width)), 0, 0, 360, 1, line, 16
+        )
+    inner = [(round(x + side * 0.17 * width), round(y)) for (x, y), side in zip(centres, (1, -1), strict=True)]
+    cv2.line(drawn, *inner, 1, line, 16)
+    return drawn
+
+
+@pytest.mark.parametrize("share", [0.012, 0.03])
+@pytest.mark.parametrize("colour", [(20, 20, 25), (235, 235, 240), (190, 150, 80), (120, 60, 40)])
+def test_frames_are_found(
+    share: float, colour: tuple[int, int, int], codec: FaceCodec, astronaut: Any, mesh: Any
+) -> None:
+    found, there = hidden(codec, astronaut, mesh, rims(astronaut, mesh, share), colour)
+    assert found[there > 0.6].mean() > 0.6
+    before, _ = hidden(codec, astronaut, mesh, np.zeros(astronaut.image_rgb.shape[:2], np.float32), colour)
+    elsewhere = codec.frame.modelled & (cv2.dilate(there, np.ones((7, 7))) == 0)
+    assert (found - before)[elsewhere].mean() < 0.04  # her fringe lies on her forehead anyhow
+
+
+def test_strands_are_found(codec: FaceCodec, astronaut: Any, mesh: Any) -> None:
+    drawn = np.zeros(astronaut.image_rgb.shape[:2], np.float32)
+    x, y = mesh.points[FOREHEAD]
+    width = float(np.ptp(mesh.points[:, 0]))
+    for place in np.linspace(-0.25, 0.25, 14):
+        start, end = (x + place * width, y - 0.1 * width), (x + (place + 0.06) * width, y + 0.3 * width)
+        cv2.line(drawn, tuple(map(round, start)), tuple(map(round, end)), 1, max(1, round(0.015 * width)), 16)
+    found, there = hidden(codec, astronaut, mesh, drawn, (30, 22, 18))
+    assert found[there > 0.6].mean() > 0.6
+
+
+def test_a_hand_before_the_mouth_is_found(codec: FaceCodec, astronaut: Any, mesh: Any) -> None:
+    drawn = np.zeros(astronaut.image_rgb.shape[:2], np.float32)
+    x, y = mesh.points[CHIN]
+    width = float(np.ptp(mesh.points[:, 0]))
+    for place in (-0.18, -0.06, 0.06, 0.18):
+        ends = (x + place * width, y + 0.2 * width), (x + place * width, y - 0.35 * width)
+        cv2.line(drawn, *(tuple(map(round, end)) for end in ends), 1, round(0.1 * width), 16)
+    found, there = hidden(codec, astronaut, mesh, drawn, (196, 140, 115))
+    assert found[there > 0.6].mean() > 0.6
+
+
+def test_moles_and_the_face_itself_are_no_obstacles(codec: FaceCodec, astronaut: Any, mesh: Any) -> None:
+    nothing = np.zeros(astronaut.image_rgb.shape[:2], np.float32)
+    mole = nothing.copy()
+    cv2.circle(mole, tuple(map(round, mesh.points[CHEEK])), round(0.02 * float(np.ptp(mesh.points[:, 0]))), 1, -1, 16)
+    for drawn in (nothing, mole):
+        found, _ = hidden(codec, astronaut, mesh, drawn, (60, 35, 30))
+        inside = codec.frame.modelled & (codec.frame.inward > 20)
+        assert found[inside].mean() < 0.03
