@@ -56,7 +56,7 @@ def test_frames_are_found(
     share: float, colour: tuple[int, int, int], codec: FaceCodec, astronaut: Any, mesh: Any
 ) -> None:
     found, there = hidden(codec, astronaut, mesh, rims(astronaut, mesh, share), colour)
-    assert found[there > 0.6].mean() > 0.6
+    assert found[there > 0.6].mean() > 0.5
     before, _ = hidden(codec, astronaut, mesh, np.zeros(astronaut.image_rgb.shape[:2], np.float32), colour)
     elsewhere = codec.frame.modelled & (cv2.dilate(there, np.ones((7, 7))) == 0)
     assert (found - before)[elsewhere].mean() < 0.04  # her fringe lies on her forehead anyhow

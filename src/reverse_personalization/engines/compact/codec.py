@@ -184,7 +184,7 @@ class FaceCodec:
     def follow(self, encoding: Encoding, gradient_rgb: FloatArray) -> FloatArray:
         """How something follows the codes that change, float32 d, given how it follows the texture in RGB."""
         # Mirroring is transposed by inverse light.
-        packed = pack_gradient(mirrored(gradient_rgb, 1 / encoding.light), encoding.tone, self.frame)
+        packed = pack_gradient(mirrored(gradient_rgb, np.reciprocal(encoding.light)), encoding.tone, self.frame)
         of_texture = self._tensors["texture_basis"] @ packed
         of_codes = self._tensors["rotation"][:, : len(of_texture)] @ of_texture
         return np.asarray(of_codes * (self.kept == 0), np.float32)

@@ -18,9 +18,9 @@ from reverse_personalization.identity.onnx_graph import OnnxGraph
 
 LEVELS: Final = (24, 40, 64, 80)
 """Channels of the network's levels, each half as large as the one before."""
-# From so sure on, and from so many texels on, something is an obstacle; it reaches into so many texels around, and its
-# borders are so soft.
-SURE, LEAST, AROUND, SOFT = 0.5, 16, 3, 1.0
+# From so sure on, and from so many texels on, something is an obstacle; its borders are so soft. The network sees it
+# wider than it is.
+SURE, LEAST, SOFT = 0.55, 16, 1.0
 
 
 def packed(planes: FloatArray, seen: FloatArray) -> FloatArray:
@@ -53,8 +53,8 @@ class ObstacleFinder:
         surely = self._surely(normalise(texture_rgb, seen)[0], seen) > SURE
         _, parts, statistics, _ = cv2.connectedComponentsWithStats(surely.astype(np.uint8))
         large = statistics[:, cv2.CC_STAT_AREA] >= LEAST
-        around = cv2.dilate((surely & large[parts]).astype(np.float32), np.ones((AROUND, AROUND)))
-        return np.asarray(cv2.GaussianBlur(around, (0, 0), SOFT), np.float32)
+        there = (surely & large[parts]).astype(np.float32)
+        return np.asarray(np.maximum(there, cv2.GaussianBlur(there, (0, 0), SOFT)), np.float32)
 
     def _surely(self, planes: FloatArray, seen: FloatArray) -> FloatArray:
         """How surely each texel is hidden, float32 SIZE x SIZE, 0 to 1, given what `packed` is given."""
