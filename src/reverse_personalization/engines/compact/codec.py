@@ -56,7 +56,7 @@ class Encoding:
         codes: float32 d, standardised.
         placement: float32 3 x 4, the similarity from picture to canonical coordinates.
         tone: what was divided out of the texture.
-        explained: float32 SIZE x SIZE, 0 to 1: where the face is what the codes say.
+        explained: float32 SIZE x SIZE, 0 to 1: where nothing lies on the face, and the codes can say what it is.
         coverage: float32 SIZE x SIZE, 0 to 1: where it is seen as well.
         texture: float32 SIZE x SIZE x 3 RGB, 0 to 1, as the picture shows it.
         detail: float32 SIZE x SIZE x 3 RGB, what of it the codes do not hold.
