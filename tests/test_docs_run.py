@@ -41,6 +41,7 @@ NOT_RUN: Final = {
     "revpers cluster /shared/photos -o /shared/anonymized --address auto --workers 8 --gpus 1 --engine sdxl "
     "--set quality=paper": CLUSTER,
     "revpers train compact --data FOLDER --out compact.safetensors": "needs thousands of photos",
+    "revpers train obstacles --data FOLDER --out obstacles.safetensors": "needs thousands of photos, and torch",
     "revpers anonymize photo.jpg -o out.jpg --verifiers thumbnail --detector upright --engine calm": PLUGIN,
     "revpers bench run --dataset lfw --out report --recogniser thumbnail": PLUGIN,
     "revpers anonymize": NAME,
