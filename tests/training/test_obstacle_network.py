@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from safetensors.numpy import load_file
 
 from reverse_personalization import weights
 from reverse_personalization.engines.compact import obstacles as engine_side
 from reverse_personalization.engines.compact.frame import SIZE, CanonicalFrame
+from reverse_personalization.errors import InputError
 from reverse_personalization.training.dataset import TrainingFaces
 from reverse_personalization.training.obstacles import HIDES, ObstacleDrawer
 
@@ -89,3 +91,13 @@ def test_an_interrupted_training_goes_on_and_the_engine_runs_what_was_learned(
     finder = engine_side.ObstacleFinder()
     np.testing.assert_allclose(finder._surely(planes, seen), wanted, atol=2e-3)
     assert load_file(out)["entry.kernel"].dtype == np.float16
+
+
+def test_a_folder_without_plain_faces_is_refused(astronaut: Any, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    from reverse_personalization.training.obstacle_network import train_obstacles
+
+    Image.fromarray(astronaut.image_rgb).save(tmp_path / "a.png")
+    with pytest.raises(InputError, match=r"plain_faces\.csv"):
+        train_obstacles(tmp_path, tmp_path / "obstacles.safetensors", steps=1)
+    assert not (tmp_path / "obstacles.safetensors").exists()

@@ -14,7 +14,7 @@ from reverse_personalization.engines.compact.population import Population
 from reverse_personalization.faces.face import FloatArray
 from reverse_personalization.inversion import STABLE_DIFFUSION
 from reverse_personalization.training.codec_fitting import FittedCodec, fit_codec, measure_faces
-from reverse_personalization.training.dataset import Report, faces_of, held_out
+from reverse_personalization.training.dataset import Report, faces_of, held_out, silent
 from reverse_personalization.training.effects import light_of, measure_effects
 from reverse_personalization.training.labels import read_labels
 from reverse_personalization.training.population_fitting import find_glasses, fit_population, follow_effects
@@ -43,7 +43,7 @@ class Measured:
     null: float
 
 
-def train_compact(data: Path, out: Path, *, report: Report | None = None) -> Measured:
+def train_compact(data: Path, out: Path, *, report: Report = silent) -> Measured:
     """Fit everything on the photos below `data` and write the weights to `out`.
 
     The faces that were found are kept in a folder beside `out`, so that another fit does not read the photos
@@ -57,7 +57,6 @@ def train_compact(data: Path, out: Path, *, report: Report | None = None) -> Mea
     Raises:
         InputError: no faces below `data`.
     """
-    report = report or (lambda what, done, total: None)
     faces = faces_of(data, out, report)
     held = held_out(faces)
     labels = read_labels(data, list(faces.source))

@@ -37,6 +37,10 @@ Report = Callable[[str, int, int], None]
 """Called with what is being done, the steps done and their number."""
 
 
+def silent(what: str, done: int, total: int) -> None:
+    """Report to nobody."""
+
+
 @dataclass(frozen=True, eq=False)
 class TrainingFaces:
     """Aligned faces, each followed by its mirror image.

@@ -18,8 +18,9 @@ from reverse_personalization import weights
 from reverse_personalization.engines.compact.frame import CanonicalFrame
 from reverse_personalization.engines.compact.obstacles import LEVELS, packed
 from reverse_personalization.engines.compact.textures import normalise
+from reverse_personalization.errors import InputError
 from reverse_personalization.faces.face import ByteArray, FloatArray, Mesh
-from reverse_personalization.training.dataset import Report, TrainingFaces, faces_of, held_out
+from reverse_personalization.training.dataset import Report, TrainingFaces, faces_of, held_out, silent
 from reverse_personalization.training.obstacles import ObstacleDrawer
 
 PLAIN: Final = Path(__file__).with_name("plain_faces.csv")
@@ -121,7 +122,7 @@ def _block(inputs: int, outputs: int, *, stride: int = 1) -> nn.Sequential:
     )
 
 
-def train_obstacles(data: Path, out: Path, *, steps: int, report: Report | None = None) -> Tested:
+def train_obstacles(data: Path, out: Path, *, steps: int, report: Report = silent) -> Tested:
     """Train on the photos of `PLAIN` below `data`, and write the weights to `out`.
 
     The faces that were found and a checkpoint are kept in a folder beside `out`: an interrupted training goes on.
@@ -133,13 +134,16 @@ def train_obstacles(data: Path, out: Path, *, steps: int, report: Report | None 
         report: told how far it is.
 
     Raises:
-        InputError: no faces below `data`.
+        InputError: no faces below `data`, or none of `PLAIN` to train or to test on.
     """
-    report = report or (lambda what, done, total: None)
     faces = faces_of(data, out, report)
     with PLAIN.open(newline="", encoding="utf-8") as lines:
         plain = np.isin(faces.source, [row["file"] for row in csv.DictReader(lines)])
     held = held_out(faces)
+    if not (plain & ~held).any() or not (plain & held).any():
+        raise InputError(
+            f"{data.name}: too few of the photos that {PLAIN.name} names by their paths below it."
+        )
     torch.manual_seed(0)
     network = ObstacleNetwork()
     _train(network, _drawn_on(faces, plain & ~held, seed=0), out, steps, report)
