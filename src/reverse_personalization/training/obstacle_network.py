@@ -141,9 +141,7 @@ def train_obstacles(data: Path, out: Path, *, steps: int, report: Report = silen
         plain = np.isin(faces.source, [row["file"] for row in csv.DictReader(lines)])
     held = held_out(faces)
     if not (plain & ~held).any() or not (plain & held).any():
-        raise InputError(
-            f"{data.name}: too few of the photos that {PLAIN.name} names by their paths below it."
-        )
+        raise InputError(f"{data.name}: too few of the photos that {PLAIN.name} names by their paths below it.")
     torch.manual_seed(0)
     network = ObstacleNetwork()
     _train(network, _drawn_on(faces, plain & ~held, seed=0), out, steps, report)
