@@ -153,3 +153,22 @@ def test_no_light_stands_where_brows_were() -> None:
     arched[44:50, 34:94] += 0.2
     became = finished(browed, arched, SEEN, 1 - feature, feature=feature)
     assert became[44:50, 34:94].max() < 0.3 * 0.2 + browed.max()
+
+
+def test_what_is_wished_may_be_as_dark_and_rough_as_it_is() -> None:
+    source, rough = skin(0.002), skin(0.06, seed=1) - 0.15
+    frame: Any = SimpleNamespace(skin=SEEN, features=(0 * SEEN,), inward=FAR_INSIDE)
+    wished = Finish.of(source, SEEN, frame, change_rgb=skin(0.06, seed=2) - 0.65).applied(rough)
+    held = Finish.of(source, SEEN, frame).applied(rough)
+    assert wished.mean() < 0.4
+    assert held.mean() > 0.45
+    assert detail(wished) > 2 * detail(held)
+
+
+def test_age_shows_in_lines_and_not_in_patches() -> None:
+    source = skin(0.01)
+    frame: Any = SimpleNamespace(skin=SEEN, features=(0 * SEEN,), inward=FAR_INSIDE)
+    held, aged = (Finish.of(source, SEEN, frame, rougher=rougher) for rougher in (1.0, 3.0))
+    lines, patches = (skin(0.08, scale=scale, seed=1) for scale in (1.0, 10.0))
+    assert detail(aged.applied(lines)) > 1.5 * detail(held.applied(lines))
+    assert detail(aged.applied(patches)) < 1.2 * detail(held.applied(patches))

@@ -35,8 +35,8 @@ BEARD: Final = {
 WRINKLED: Final = 40.0
 YOUTHFUL: Final = 25.0
 """Ages in years from which on, and up to which, skin is asked to show them."""
-ROUGH, SMOOTH = 4.0, 0.6
-"""How many times as rough as otherwise skin may be where it is asked to show age or a beard, or youth."""
+ROUGH, SMOOTH = 3.0, 0.6
+"""How many times as rough as otherwise skin may be where it is asked to show age, or youth."""
 FILLERS: Final = frozenset(
     [
         *("a", "an", "the", "of", "with", "and", "who", "is", "in", "his", "her", "their"),
@@ -74,7 +74,7 @@ class Wish:
     @property
     def roughness(self) -> float:
         """How many times as rough as otherwise a stranger's skin may be."""
-        if self.beard == 1 or self.older > 0 or (self.age is not None and self.age >= WRINKLED):
+        if self.older > 0 or (self.age is not None and self.age >= WRINKLED):
             return ROUGH
         return SMOOTH if self.older < 0 or (self.age is not None and self.age <= YOUTHFUL) else 1.0
 

@@ -10,7 +10,7 @@ halves of a face change alike: what makes them differ is light and pose, and nob
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -110,7 +110,7 @@ class FaceCodec:
                 one standard deviation of a component; `mean_texture` p; `rotation` (t + s) x (t + s),
                 orthonormal, from components (texture first) to codes; `kept` t + s, 1 for the codes that
                 hold pose, expression and light, else 0.
-            roughness: how many times as rough as the photo's new skin may be, as it is asked for age and beards.
+            roughness: how many times as rough as otherwise new skin may be, as it is asked to show age or youth.
         """
         self._roughness, self._obstacles = roughness, ObstacleFinder()
         self._tensors = {name: np.asarray(tensor, np.float32) for name, tensor in tensors.items()}
@@ -134,10 +134,22 @@ class FaceCodec:
         """float32 d, 1 for the codes that hold pose, expression and light, which are nobody's; else 0."""
         return self._tensors["kept"]
 
-    def encode(self, image_rgb: ByteArray, mesh: Mesh, *, last: Encoding | None = None) -> Encoding:
-        """Take a meshed face of a uint8 H x W x 3 picture apart.
+    def encode(
+        self,
+        image_rgb: ByteArray,
+        mesh: Mesh,
+        *,
+        last: Encoding | None = None,
+        wished: Callable[[FloatArray], FloatArray] | None = None,
+    ) -> Encoding:
+        """Take a meshed face apart.
 
-        What lay on the face in the `last` frame of a video is taken to lie there still, in part.
+        Args:
+            image_rgb: uint8 H x W x 3.
+            mesh: of the face in it.
+            last: the face in the frame before of a video: what lay on it is taken to lie there still, in part.
+            wished: the change of codes (float32 d) by which a face with some codes gets what is wished: the photo's
+                measures of skin and features are taken with it.
         """
         placement, shape = place(mesh, self.mean_shape)
         visible = self.frame.visibility(mesh, image_rgb.shape[:2])
@@ -155,9 +167,13 @@ class FaceCodec:
         of_shape = self._tensors["shape_basis"] @ offset / self._shape_variance
         codes = self._tensors["rotation"] @ np.concatenate([components, of_shape])
         detail = denormalise(unpack(left, self.frame), tone)
+        codes = codes.astype(np.float32)
         finish = Finish.of(sampled, seen, self.frame)
         light = _light(finish.shade, coverage)
-        return Encoding(codes.astype(np.float32), placement, tone, explained, coverage, sampled, detail, light, finish)
+        if wished is not None:
+            change = denormalise(mirrored(self.drawn(wished(codes)), light), tone)
+            finish = Finish.of(sampled, seen, self.frame, change_rgb=change, rougher=self._roughness)
+        return Encoding(codes, placement, tone, explained, coverage, sampled, detail, light, finish)
 
     def decode(self, encoding: Encoding, codes: FloatArray, *, leeway: float = 1.0) -> Decoding:
         """What a face becomes when its codes, `encoding.codes`, become others (float32 d).
@@ -169,7 +185,7 @@ class FaceCodec:
         of_shape = self._tensors["rotation"].T[len(self._gram) :] @ change
         offset = (of_shape @ self._tensors["shape_basis"]).reshape(topology.VERTICES, 3)
         texture = encoding.texture + denormalise(drawn, encoding.tone) - encoding.detail
-        texture = encoding.finish.applied(texture, roughness=self._roughness * leeway)
+        texture = encoding.finish.applied(texture, roughness=leeway)
         return Decoding(
             np.where(self.frame.modelled[..., None], texture, encoding.texture),
             float(1 - np.exp(-encoding.distance(codes) / RENEWAL)),

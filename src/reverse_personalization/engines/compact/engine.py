@@ -90,7 +90,9 @@ class CompactEngine:
         mesh = self._mesher.fitted(image_rgb, face)
         if smooth is not None:
             mesh = Mesh(smooth(mesh.vertices), mesh.score)
-        encoding = self._codec.encode(image_rgb, mesh, last=None if last is None else last.context.encoding)
+        before = None if last is None else last.context.encoding
+        wished = partial(self._population.change, wish=self._wish) if self._wish.asked.any() else None
+        encoding = self._codec.encode(image_rgb, mesh, last=before, wished=wished)
         return Encoded(encoding.codes, self._codec.kept, MeshedFace(mesh, encoding, View.of(image_rgb, face, mesh)))
 
     @property

@@ -22,6 +22,8 @@ OVEREXPOSED = 0.2
 # rougher than so much of the source's and so much more, nor than so much anywhere: a child gets no wrinkles, blurred
 # faces stay blurred, and the shadows of hair and noses let no others fall beside them.
 BANDS, AROUND, ROUGHEST, SMOOTHEST, MOST_ROUGH = (1.5, 3.0, 6.0, 12.0), 2.0, 0.8, 0.002, 0.02
+# Where skin is to show age, bands up to so many texels have its lines; coarser ones would look like dirt.
+LINES = 3.0
 # What changes more slowly than all bands is mostly light. It changes by no more than about so much so many texels from
 # the outline, by less nearer to it, as it goes on beyond, and by so much at least.
 MOST_SLOW, INNER, LEAST_SLOW = 0.02, 50.0, 0.01
@@ -70,22 +72,38 @@ class Finish:
     brightest: FloatArray
 
     @classmethod
-    def of(cls, texture_rgb: FloatArray, seen: FloatArray, frame: CanonicalFrame) -> Finish:
+    def of(
+        cls,
+        texture_rgb: FloatArray,
+        seen: FloatArray,
+        frame: CanonicalFrame,
+        *,
+        change_rgb: FloatArray | None = None,
+        rougher: float = 1.0,
+    ) -> Finish:
         """Look at a face.
 
         Args:
             texture_rgb: float32 SIZE x SIZE x 3, 0 to 1.
             seen: float32 SIZE x SIZE, 0 to 1.
             frame: where things are.
+            change_rgb: float32 SIZE x SIZE x 3, what is wished to be otherwise: measures are taken with it.
+            rougher: how many times as rough as otherwise skin may be: more shows age, less youth.
         """
-        luma, skin = luma_of(texture_rgb), seen * frame.skin
+        skin = seen * frame.skin
+        most_rough = _most_rough(change_rgb, skin)
+        texture_rgb = texture_rgb if change_rgb is None else texture_rgb + change_rgb
+        luma = luma_of(texture_rgb)
         *bands, shade = _bands(luma, skin, BANDS)
         features = tuple(weight for one in frame.features if (weight := seen * one).sum() >= LEAST_SEEN)
         *of_features, coarse = _bands(luma, seen, OF_FEATURES)
         return cls(
             seen,
             skin,
-            tuple(_allowed(band, skin, scale) for band, scale in zip(bands, BANDS, strict=True)),
+            tuple(
+                _allowed(band, most, skin, scale) * (rougher if scale <= LINES else min(rougher, 1.0))
+                for band, most, scale in zip(bands, most_rough, BANDS, strict=True)
+            ),
             shade,
             MOST_SLOW * smoothstep(frame.inward / INNER),
             features,
@@ -101,7 +119,7 @@ class Finish:
 
         Args:
             texture_rgb: float32 SIZE x SIZE x 3, 0 to 1.
-            roughness: how many times as rough as otherwise skin may be: more for wrinkles or a beard, less for youth.
+            roughness: how many times as rough as otherwise skin may be.
         """
         luma = luma_of(texture_rgb)
         of_hue = texture_rgb - luma[..., None] * self.hue
@@ -170,9 +188,17 @@ def _roughness(band: FloatArray, skin: FloatArray, scale: float) -> FloatArray:
     return np.sqrt(_smooth(band**2, skin, AROUND * scale))
 
 
-def _allowed(band: FloatArray, skin: FloatArray, scale: float) -> FloatArray:
+def _most_rough(change_rgb: FloatArray | None, skin: FloatArray) -> list[FloatArray | float]:
+    """How strong each band of new skin may be at most: a wished beard may be as strong as it is, SIZE x SIZE."""
+    if change_rgb is None:
+        return [MOST_ROUGH] * len(BANDS)
+    *bands, _ = _bands(luma_of(change_rgb), skin, BANDS)
+    return [np.maximum(MOST_ROUGH, _roughness(band, skin, scale)) for band, scale in zip(bands, BANDS, strict=True)]
+
+
+def _allowed(band: FloatArray, most: FloatArray | float, skin: FloatArray, scale: float) -> FloatArray:
     """How strong new skin may be where a source's band is so strong, SIZE x SIZE."""
-    return np.asarray(np.minimum(ROUGHEST * _roughness(band, skin, scale) + SMOOTHEST, MOST_ROUGH), np.float32)
+    return np.asarray(np.minimum(ROUGHEST * _roughness(band, skin, scale) + SMOOTHEST, most), np.float32)
 
 
 def _boldness(bands: list[FloatArray], features: tuple[FloatArray, ...]) -> list[tuple[float, ...]]:

@@ -63,6 +63,11 @@ class Population:
             told[row] = np.clip(0.5 + slope * (told[row] - middle), 0, 1)
         return cast(FloatArray, told)
 
+    def change(self, codes: FloatArray, *, wish: Wish) -> FloatArray:
+        """The least change of codes, float32 d, with which a face of such codes (float32 d) has what is wished."""
+        own = np.clip(self._attributes @ codes + self._tensors["attribute_mean"], 0, None)
+        return cast(FloatArray, np.where(wish.asked, emphasised(wish, own) - own, 0).astype(np.float32) @ self._steer)
+
     def stranger(
         self,
         codes: FloatArray,
