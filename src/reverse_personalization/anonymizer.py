@@ -295,7 +295,7 @@ class Anonymizer:
             work.tries += 1
             if work.best is not None:
                 work.spare -= 1
-            rendering = self.engine.decode(work.canvas.image, work.encoded, x, leeway=leeway)
+            rendering = work.kept_apart(self.engine.decode(work.canvas.image, work.encoded, x, leeway=leeway))
             result = work.canvas.with_pasted(rendering)
             check = self.verifier.check(result, work.source)
             if not check.matches and _is_believable(check, work.face):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from reverse_personalization.engines.base import Encoded, Labels
-from reverse_personalization.faces.compositing import Rendering, paste
+from reverse_personalization.faces.compositing import Rendering, kept_apart, paste
 from reverse_personalization.faces.face import ByteArray, Face, FloatArray
 from reverse_personalization.identity.people import Likeness
 from reverse_personalization.identity.registry import Person
@@ -165,6 +165,11 @@ class FaceAtWork:
     def surer(self) -> list[Face]:
         """Other faces of the picture that are tried, and that the detector is surer of."""
         return [face for face in self.canvas.replacing if face.score > self.face.score]
+
+    def kept_apart(self, rendering: Rendering) -> Rendering:
+        """The face's rendering, without what is nearer to other faces that are tried."""
+        others = [face for face in self.canvas.replacing if face is not self.face]
+        return kept_apart(rendering, self.canvas.image, self.face, others)
 
     def offer(self, candidate: Candidate) -> None:
         """Keep a candidate if it is better than the best."""

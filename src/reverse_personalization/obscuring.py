@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from reverse_personalization.faces.compositing import Rendering, ellipse
-from reverse_personalization.faces.face import ByteArray, Face, FloatArray
+from reverse_personalization.faces.compositing import Rendering, ellipse, remoteness
+from reverse_personalization.faces.face import ByteArray, Face
 from reverse_personalization.settings import Fallback
 
 # The ellipse reaches this far beyond the detector's box on every side, as a share of the box's sides.
@@ -51,18 +51,10 @@ def obscure(
     for other in spared:
         theirs = ellipse(rows, columns, other, 0)
         if (own & theirs).sum() <= MOST_SPARED * own.sum():
-            nearer = _remoteness(rows, columns, other) < _remoteness(rows, columns, face)
+            nearer = remoteness(rows, columns, other) < remoteness(rows, columns, face)
             mask &= ~(theirs | nearer)
     hidden = _KINDS[kind](before, whole, face.size, strength)
     return Rendering(rows, columns, hidden, mask & (hidden != before).any(2))
-
-
-def _remoteness(rows: slice, columns: slice, face: Face) -> FloatArray:
-    """How far pixels of a region are from a face's middle: 1 on the ellipse in its box."""
-    x, y, w, h = face.box
-    across = (np.arange(columns.start, columns.stop) - x - w / 2) / max(w / 2, 1)
-    down = (np.arange(rows.start, rows.stop) - y - h / 2) / max(h / 2, 1)
-    return np.asarray(np.hypot(across, down[:, None]), np.float32)
 
 
 def _region(image_rgb: ByteArray, face: Face) -> tuple[slice, slice]:

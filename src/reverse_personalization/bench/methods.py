@@ -136,7 +136,7 @@ class Unverified(Anonymizer):
     def _judge(self, work: FaceAtWork, x: Any, *, last: bool, leeway: float = 1.0) -> None:
         del last
         with self._failing_closed(work):
-            rendering = self.engine.decode(work.canvas.image, work.encoded, x, leeway=leeway)
+            rendering = work.kept_apart(self.engine.decode(work.canvas.image, work.encoded, x, leeway=leeway))
             work.canvas.image = work.canvas.with_pasted(rendering)
             result = FaceResult(work.face.box, work.face.score, "anonymized", "Not verified.", 1)
             work.settle(result, rendering)

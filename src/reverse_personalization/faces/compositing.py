@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from reverse_personalization.faces.face import ByteArray, Face, FloatArray
+
+# Toward a neighbour who is as near, a face fades over so much of its size.
+GIVING_WAY = 0.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +38,36 @@ def paste(image_rgb: ByteArray, rendering: Rendering) -> ByteArray:
     target = pasted[rendering.rows, rendering.columns]
     target[rendering.changed] = rendering.image_rgb[rendering.changed]
     return pasted
+
+
+def kept_apart(rendering: Rendering, image_rgb: ByteArray, face: Face, others: Iterable[Face]) -> Rendering:
+    """A face's rendering that leaves to others what is nearer to them, as large as they are.
+
+    Args:
+        rendering: of the face.
+        image_rgb: uint8 H x W x 3, what it is to be pasted into.
+        face: where it is.
+        others: faces beside it; where they overlap, what lies between them fades to the picture.
+    """
+    own, shares = remoteness(rendering.rows, rendering.columns, face), []
+    for other in others:
+        theirs = remoteness(rendering.rows, rendering.columns, other)
+        if theirs.min(initial=np.inf) < 1 + GIVING_WAY:
+            shares.append(smoothstep((theirs - own) / GIVING_WAY))
+    if not shares:
+        return rendering
+    share = np.min(shares, 0)[..., None]
+    before = image_rgb[rendering.rows, rendering.columns]
+    mixed = np.rint(before + share * (rendering.image_rgb - before.astype(np.float32))).astype(np.uint8)
+    return replace(rendering, image_rgb=mixed, changed=rendering.changed & (mixed != before).any(2))
+
+
+def remoteness(rows: slice, columns: slice, face: Face) -> FloatArray:
+    """How far pixels of a region are from a face's middle: 1 on the ellipse in its box."""
+    x, y, w, h = face.box
+    across = (np.arange(columns.start, columns.stop) - x - w / 2) / max(w / 2, 1)
+    down = (np.arange(rows.start, rows.stop) - y - h / 2) / max(h / 2, 1)
+    return np.asarray(np.hypot(across, down[:, None]), np.float32)
 
 
 def ellipse(rows: slice, columns: slice, face: Face, margin: float) -> NDArray[np.bool_]:

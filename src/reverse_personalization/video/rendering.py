@@ -17,7 +17,7 @@ from reverse_personalization.anonymizer import Anonymizer
 from reverse_personalization.blas import one_blas_thread
 from reverse_personalization.engines.compact.engine import CompactEngine
 from reverse_personalization.errors import EngineError, UsageError
-from reverse_personalization.faces.compositing import paste
+from reverse_personalization.faces.compositing import kept_apart, paste
 from reverse_personalization.faces.face import ByteArray, Face
 from reverse_personalization.loading import ModelCard
 from reverse_personalization.obscuring import obscure
@@ -180,7 +180,7 @@ class VideoAnonymizer:
                 # Where a face must be but was not seen, nothing is replaced on a guess.
                 seen = self._seen(original, face)
                 if seen is not None:
-                    replaced = self._replaced(image, original, seen, work)
+                    replaced = self._replaced(image, original, seen, work, spared)
             except EngineError as error:
                 logger.info("face of track %s: %s", work.entry.id, error)
             except Exception:
@@ -204,7 +204,9 @@ class VideoAnonymizer:
             logger.exception("a face that was to stay visible could not be recognised")
             return False
 
-    def _replaced(self, image: ByteArray, original: ByteArray, face: Face, work: TrackAtWork) -> ByteArray | None:
+    def _replaced(
+        self, image: ByteArray, original: ByteArray, face: Face, work: TrackAtWork, others: Sequence[Face]
+    ) -> ByteArray | None:
         """The frame with the stranger in it, or None where it does not verify."""
         engine, stranger = self._engine, work.stranger
         encoded = work.encoded(engine, original, face)
@@ -213,7 +215,7 @@ class VideoAnonymizer:
             if is_led:
                 x = engine.away(encoded, x, stranger.known[engine.guide.name])
             rendering = engine.decode(image, encoded, x, leeway=stranger.leeway, drift=stranger.drift)
-            result = paste(image, rendering)
+            result = paste(image, kept_apart(rendering, image, face, others))
             if not self._anonymizer.verifier.still_matches(result, face, stranger.known):
                 work.farther = FADING * (x - encoded.x0 - stranger.change)
                 return result

@@ -13,6 +13,7 @@ from safetensors.numpy import load_file
 from reverse_personalization import weights
 from reverse_personalization.engines.compact.frame import SIZE
 from reverse_personalization.engines.compact.textures import normalise
+from reverse_personalization.faces.compositing import smoothstep
 from reverse_personalization.faces.face import FloatArray
 from reverse_personalization.identity.onnx_graph import OnnxGraph
 
@@ -20,7 +21,7 @@ LEVELS: Final = (24, 40, 64, 80)
 """Channels of the network's levels, each half as large as the one before."""
 # From so sure on, and from so many texels on, something is an obstacle; its borders are so soft. The network sees it
 # wider than it is.
-SURE, LEAST, SOFT = 0.55, 16, 1.0
+SURE, LEAST, SOFT, RAMP, NEAR = 0.55, 16, 0.8, 0.5, 5
 
 
 def packed(planes: FloatArray, seen: FloatArray) -> FloatArray:
@@ -50,11 +51,12 @@ class ObstacleFinder:
             texture_rgb: float32 SIZE x SIZE x 3, 0 to 1.
             seen: float32 SIZE x SIZE, 0 to 1.
         """
-        surely = self._surely(normalise(texture_rgb, seen)[0], seen) > SURE
-        _, parts, statistics, _ = cv2.connectedComponentsWithStats(surely.astype(np.uint8))
+        surely = cv2.GaussianBlur(self._surely(normalise(texture_rgb, seen)[0], seen), (0, 0), SOFT)
+        _, parts, statistics, _ = cv2.connectedComponentsWithStats((surely > SURE).astype(np.uint8))
         large = statistics[:, cv2.CC_STAT_AREA] >= LEAST
-        there = (surely & large[parts]).astype(np.float32)
-        return np.asarray(np.maximum(there, cv2.GaussianBlur(there, (0, 0), SOFT)), np.float32)
+        large[0] = False
+        near = cv2.dilate(large[parts].astype(np.uint8), np.ones((NEAR, NEAR), np.uint8))
+        return np.asarray(near * smoothstep((surely - SURE) / RAMP + 0.5), np.float32)
 
     def _surely(self, planes: FloatArray, seen: FloatArray) -> FloatArray:
         """How surely each texel is hidden, float32 SIZE x SIZE, 0 to 1, given what `packed` is given."""
