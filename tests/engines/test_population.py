@@ -9,11 +9,12 @@ import pytest
 
 from reverse_personalization.engines.compact.attributes import NAMES, Wish, read_wish
 from reverse_personalization.engines.compact.engine import CompactEngine
-from reverse_personalization.engines.compact.population import CANDIDATES, TEMPERATURE, Population, emphasised
+from reverse_personalization.engines.compact.population import CANDIDATES, TEMPERATURE, Population, begun, emphasised
 from reverse_personalization.errors import UsageError
 from reverse_personalization.identity.sface import SFace
 
 D, E, K = 30, 128, len(NAMES)
+WOMAN = Wish(woman=1.0)
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def test_a_stranger_keeps_what_is_kept_and_has_the_attributes_that_are_wanted(
     shown = tensors["attributes"] @ stranger + tensors["attribute_mean"]
     own = Wish().applied(population.attributes(codes, unit(1)))
     wanted, asked = emphasised(wish, own), wish.applied(own)
-    np.testing.assert_allclose(shown, wanted, atol=1e-2)
+    np.testing.assert_allclose(shown, begun(wish, own), atol=1e-2)
     # A wish is overdone, and what was not wished for stays.
     np.testing.assert_array_equal(wanted[asked == own], own[asked == own])
     assert (np.abs(wanted - own) >= np.abs(asked - own) - 1e-5).all()
@@ -56,7 +57,7 @@ def test_attributes_fade_but_for_those_that_were_asked_for(population: Populatio
     wish = Wish(woman=1.0)
     stranger = population.stranger(codes, unit(1), wish, np.random.default_rng(2), kept=kept)
     tensors = population._tensors
-    wanted = emphasised(wish, population.attributes(codes, unit(1))) - tensors["attribute_mean"]
+    wanted = begun(wish, population.attributes(codes, unit(1))) - tensors["attribute_mean"]
     shares = tensors["attributes"] @ stranger / wanted
     asked = np.array([name == "woman" for name in NAMES])
     np.testing.assert_allclose(shares, np.where(asked, 1.0, kept), atol=0.02)
@@ -158,3 +159,14 @@ def test_a_wish_changes_codes_by_what_says_so_and_by_nothing_else(population: Po
     told = tensors["attributes"] @ population.change(codes, wish=wish)
     np.testing.assert_allclose(told[wish.asked], (emphasised(wish, own) - own)[wish.asked], rtol=1e-3, atol=1e-3)
     np.testing.assert_allclose(told[~wish.asked], 0, atol=1e-3)
+
+
+@pytest.mark.parametrize(("wish", "changed"), [(Wish(), {"age", "woman"}), (Wish(age=30), {"woman"}), (WOMAN, {"age"})])
+def test_strangers_of_women_start_out_younger_and_more_so(wish: Wish, changed: set[str]) -> None:
+    attributes = np.zeros(K, np.float32)
+    attributes[NAMES.index("age")] = 40
+    np.testing.assert_array_equal(begun(wish, attributes), emphasised(wish, attributes))
+    attributes[NAMES.index("woman")] = 1
+    more = begun(wish, attributes) - emphasised(wish, attributes)
+    assert {name for name, by in zip(NAMES, more, strict=True) if by} == changed
+    assert more[NAMES.index("age")] <= 0 <= more[NAMES.index("woman")]

@@ -19,9 +19,10 @@ from reverse_personalization.identity.onnx_graph import OnnxGraph
 
 LEVELS: Final = (24, 40, 64, 80)
 """Channels of the network's levels, each half as large as the one before."""
-# From so sure on, and from so many texels on, something is an obstacle; its borders are so soft. The network sees it
-# wider than it is.
-SURE, LEAST, SOFT, RAMP, NEAR = 0.55, 16, 0.8, 0.5, 5
+# From so sure on, and from so many texels on, something is an obstacle.
+SURE, LEAST = 0.55, 16
+# Around it, so many texels wide, how surely a texel is hidden, blurred over so many, is how much: all from the sum on.
+NEAR, SOFT, FROM, RAMP = 5, 0.6, 0.25, 0.5
 
 
 def packed(planes: FloatArray, seen: FloatArray) -> FloatArray:
@@ -51,12 +52,12 @@ class ObstacleFinder:
             texture_rgb: float32 SIZE x SIZE x 3, 0 to 1.
             seen: float32 SIZE x SIZE, 0 to 1.
         """
-        surely = cv2.GaussianBlur(self._surely(normalise(texture_rgb, seen)[0], seen), (0, 0), SOFT)
+        surely = self._surely(normalise(texture_rgb, seen)[0], seen)
         _, parts, statistics, _ = cv2.connectedComponentsWithStats((surely > SURE).astype(np.uint8))
         large = statistics[:, cv2.CC_STAT_AREA] >= LEAST
-        large[0] = False
+        large[0] = False  # is what is no part
         near = cv2.dilate(large[parts].astype(np.uint8), np.ones((NEAR, NEAR), np.uint8))
-        return np.asarray(near * smoothstep((surely - SURE) / RAMP + 0.5), np.float32)
+        return np.asarray(near * smoothstep((cv2.GaussianBlur(surely, (0, 0), SOFT) - FROM) / RAMP), np.float32)
 
     def _surely(self, planes: FloatArray, seen: FloatArray) -> FloatArray:
         """How surely each texel is hidden, float32 SIZE x SIZE, 0 to 1, given what `packed` is given."""

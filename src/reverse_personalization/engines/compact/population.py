@@ -19,6 +19,9 @@ TEMPERATURE = 0.7
 EMPHASIS, OLDEST = 2.5, 110.0
 # Where an attribute becomes more likely than not, and how quickly it is certain: half a beard is none.
 DECISIONS: Final = {"woman": (0.45, 2.5), "beard": (0.42, 4.0)}
+# Guidance makes women's faces more like men's, and older, where nothing is wished: their strangers start out by so much
+# more as women, and so many years younger.
+FEMININE, YOUNGER = 0.5, 20.0
 
 
 class Population:
@@ -92,7 +95,7 @@ class Population:
         """
         drawn = TEMPERATURE * generator.standard_normal((CANDIDATES, len(codes)), np.float32)
         drawn = np.where(self._kept == 1, codes, drawn)
-        wanted = emphasised(wish, self.attributes(codes, embedding)) - self._tensors["attribute_mean"]
+        wanted = begun(wish, self.attributes(codes, embedding)) - self._tensors["attribute_mean"]
         wanted = np.where(wish.asked, wanted, kept * wanted)
         drawn += (wanted - drawn @ self._attributes.T) @ self._steer
         expected = embedding + (drawn - codes) @ self._tensors["embedding"]
@@ -107,3 +110,15 @@ def emphasised(wish: Wish, attributes: FloatArray) -> FloatArray:
     age = NAMES.index("age")
     wanted[age] = np.clip(wanted[age], 0, OLDEST)
     return cast(FloatArray, wanted)
+
+
+def begun(wish: Wish, attributes: FloatArray) -> FloatArray:
+    """Attributes (float32 k) a stranger should have before it is guided away from a face with such ones."""
+    wanted = emphasised(wish, attributes)
+    age, woman = NAMES.index("age"), NAMES.index("woman")
+    surely = 2 * max(float(attributes[woman]) - 0.5, 0.0)
+    if not wish.asked[woman]:
+        wanted[woman] += FEMININE * surely
+    if not wish.asked[age]:
+        wanted[age] -= YOUNGER * surely
+    return wanted
