@@ -100,7 +100,22 @@ def test_a_face_beside_it_is_not_covered(kind: Fallback, astronaut: Any) -> None
     elsewhere = ~in_ellipse(astronaut.image_rgb, astronaut.face, 2, margin=0)
     nearer = np.arange(len(changed))[:, None] > y + 0.9 * h + 1  # the middle between both faces
     np.testing.assert_array_equal(changed[elsewhere & nearer], alone[elsewhere & nearer])
-    assert not changed[: int(y + 0.9 * h)].any()  # hair beside a face is left to it
+    assert not changed[: int(y + 0.75 * h)].any()  # hair beside a face is left to it
+
+
+def test_what_hides_a_face_fades_on_its_neighbours_hair(astronaut: Any) -> None:
+    x, y, w, h = astronaut.face.box
+    beside = Face((x + 0.75 * w, y + 0.3 * h, w, h), astronaut.face.keypoints, 0.7)
+    stripes = np.zeros_like(astronaut.image_rgb)
+    stripes[:, ::2] = 255  # so that what is solid differs from all of them
+    alone, both = (
+        np.abs(paste(stripes, obscure(stripes, beside, kind="solid", spared=spared)) - stripes.astype(float)).max(2)
+        for spared in ([], [astronaut.face])
+    )
+    shares = both[alone > 0] / alone[alone > 0]
+    assert shares.min() == 0
+    assert shares.max() == 1
+    assert ((shares > 0.1) & (shares < 0.9)).sum() > 100
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from reverse_personalization.faces.compositing import Rendering, ellipse, remoteness
-from reverse_personalization.faces.face import ByteArray, Face
+from reverse_personalization.faces.compositing import GIVING_WAY, Rendering, ellipse, remoteness, smoothstep
+from reverse_personalization.faces.face import ByteArray, Face, FloatArray
 from reverse_personalization.settings import Fallback
 
 # The ellipse reaches this far beyond the detector's box on every side, as a share of the box's sides.
@@ -39,22 +39,32 @@ def obscure(
         kind: how. "fill" and "solid" leave nothing of what was there but, for "solid", its average colour.
         strength: at 2, blocks are twice as large and blur is twice as wide; "fill" and "solid" know no strength.
         spared: faces that are dealt with by themselves; the ellipses in their boxes are left out, and what is nearer
-            to them than to this face, as large as they are, unless much of this face lies in one.
+            to them than to this face, as large as they are, with a soft border, unless much of this face lies in one.
     """
     rows, columns = _region(image_rgb, face)
     before = image_rgb[rows, columns]
     if before.size == 0:
         return Rendering(rows, columns, before, np.zeros(before.shape[:2], bool))
     whole = ellipse(rows, columns, face, MARGIN)
-    mask = whole.copy()
-    own = ellipse(rows, columns, face, 0)
+    share = whole.astype(np.float32)
     for other in spared:
-        theirs = ellipse(rows, columns, other, 0)
-        if (own & theirs).sum() <= MOST_SPARED * own.sum():
-            nearer = remoteness(rows, columns, other) < remoteness(rows, columns, face)
-            mask &= ~(theirs | nearer)
+        share *= _left_by(rows, columns, face, other)
     hidden = _KINDS[kind](before, whole, face.size, strength)
-    return Rendering(rows, columns, hidden, mask & (hidden != before).any(2))
+    soft = (share > 0) & (share < 1)
+    hidden[soft] = np.rint(before[soft] + share[soft, None] * (hidden[soft] - before[soft].astype(np.float32)))
+    return Rendering(rows, columns, hidden, (share > 0) & (hidden != before).any(2))
+
+
+def _left_by(rows: slice, columns: slice, face: Face, other: Face) -> FloatArray:
+    """What another face leaves for hiding a face, h x w, 0 to 1: what is farther from it, and not in its box."""
+    own, theirs = ellipse(rows, columns, face, 0), ellipse(rows, columns, other, 0)
+    if (own & theirs).sum() > MOST_SPARED * own.sum():
+        return np.ones(own.shape, np.float32)
+    to_other = remoteness(rows, columns, other)
+    # What hides a face fades on its neighbour's side of the border, on hair and not on the neighbour's face.
+    beyond = (remoteness(rows, columns, face) - to_other) / GIVING_WAY
+    fading = smoothstep(1 - beyond) * smoothstep((to_other - 1) / GIVING_WAY - 0.5)
+    return np.where(theirs, 0, np.where(beyond > 0, fading, 1)).astype(np.float32)
 
 
 def _region(image_rgb: ByteArray, face: Face) -> tuple[slice, slice]:
