@@ -123,9 +123,9 @@ class Finish:
         """
         luma = luma_of(texture_rgb)
         of_hue = texture_rgb - luma[..., None] * self.hue
-        luma = luma - self.skin * self._rougher(luma, roughness)
+        luma = luma + self.seen * _sharper(luma, self.seen)
+        luma -= self.skin * self._rougher(luma, roughness)
         luma -= self._bolder(luma)
-        luma += self.seen * _sharper(luma, self.seen)
         luma -= self._overexposure(luma)
         return np.asarray(luma[..., None] * self.hue + of_hue - _beyond(of_hue, MOST_HUE), np.float32)
 

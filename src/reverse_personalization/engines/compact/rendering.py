@@ -22,9 +22,9 @@ EYE_MARGIN, EYE_FADE = 0.0, 1.5
 MOUTH_FADE = 3.0
 # Texels around the eyes over which nothing is moved: gaze is a matter of fractions of a pixel.
 EYE_REST = 8.0
-# Detail finer than so many texels is the grain of skin and camera, as far as it is no stronger than so many levels. It
-# is taken from so many texels aside, so that it draws nobody's wrinkles.
-GRAIN_SCALE, GRAIN_LIMIT, GRAIN_ASIDE = 1.5, 12.0, (5.0, 4.0)
+# Detail finer than so many texels is the grain of skin and camera, as far as it is no stronger than so many levels and
+# so many times its median: wrinkles are stronger. It is taken from so many texels aside, so that it draws nobody's.
+GRAIN_SCALE, GRAIN_LIMIT, GRAIN_RANGE, GRAIN_ASIDE = 1.5, 12.0, 1.5, (5.0, 4.0)
 # Share of the face's width over which the shape's change fades: the outline itself stays.
 SHAPE_FADE = 0.22
 
@@ -100,7 +100,9 @@ def _grain(image_rgb: FloatArray, skin: FloatArray, texel: float) -> FloatArray:
     """The grain of the skin of a h x w x 3 picture, in which a texel is so many pixels large."""
     fine = image_rgb - cv2.GaussianBlur(image_rgb, (0, 0), GRAIN_SCALE * texel)
     aside = np.array([[1, 0, GRAIN_ASIDE[0] * texel], [0, 1, GRAIN_ASIDE[1] * texel]])
-    grain = np.clip(fine, -GRAIN_LIMIT, GRAIN_LIMIT) * skin[..., None]
+    plain = fine[skin > 0.5]
+    most = min(GRAIN_RANGE * float(np.median(np.abs(plain))), GRAIN_LIMIT) if plain.size else 0.0
+    grain = np.clip(fine, -most, most) * skin[..., None]
     moved = cv2.warpAffine(grain, np.rint(aside), (skin.shape[1], skin.shape[0]), flags=cv2.INTER_NEAREST)
     return cast(FloatArray, moved * skin[..., None])
 
