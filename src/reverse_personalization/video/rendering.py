@@ -205,7 +205,7 @@ class VideoAnonymizer:
             return False
 
     def _replaced(
-        self, image: ByteArray, original: ByteArray, face: Face, work: TrackAtWork, others: Sequence[Face]
+        self, image: ByteArray, original: ByteArray, face: Face, work: TrackAtWork, others: Sequence[Face] = ()
     ) -> ByteArray | None:
         """The frame with the stranger in it, or None where it does not verify."""
         engine, stranger = self._engine, work.stranger
