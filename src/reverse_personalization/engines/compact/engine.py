@@ -18,7 +18,7 @@ from reverse_personalization.engines.compact.denoiser import Expectation, predic
 from reverse_personalization.engines.compact.population import Population
 from reverse_personalization.engines.compact.rendering import Renderer
 from reverse_personalization.engines.compact.settling import MeshedFace, Settled, Settler
-from reverse_personalization.engines.compact.sight import Sight, View
+from reverse_personalization.engines.compact.sight import MOST_STRIDES, Sight, View
 from reverse_personalization.errors import EngineError
 from reverse_personalization.faces.compositing import Rendering
 from reverse_personalization.faces.face import ByteArray, Face, FloatArray, Mesh
@@ -43,13 +43,21 @@ class CompactEngine:
     weights: tuple[str, ...] = ("compact", "obstacles", "face-mesh", "sface")
 
     @one_blas_thread()
-    def __init__(self, *, guide: SFace | None = None, keep: Sequence[str] = (), attributes: str | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        guide: SFace | None = None,
+        keep: Sequence[str] = (),
+        attributes: str | None = None,
+        strides: int = MOST_STRIDES,
+    ) -> None:
         """Load the models.
 
         Args:
             guide: SFace by default, whose embeddings the population was fitted with.
             keep: parts of the face that stay as they are, see `faces.regions`.
             attributes: what strangers should be, see `attributes.read_wish`.
+            strides: how often at most a try looks where the guide would know a face less, see `Sight.away`.
 
         Raises:
             UsageError: attributes that are not understood.
@@ -66,7 +74,7 @@ class CompactEngine:
         renderer = Renderer(self._codec.frame, keep=keep)
         self._settler = Settler(self._codec, renderer, self._mesher, self._population.expressions)
         self.guide: Recogniser = guide or SFace()
-        self._sight = Sight(self._codec, renderer)
+        self._sight = Sight(self._codec, renderer, strides=strides)
 
     def encode(
         self,

@@ -19,10 +19,12 @@ from reverse_personalization.identity.sface_gradient import SFaceGradient
 # What changes more slowly than over so many texels is light, and stays.
 LIGHT_SCALE = 7.0
 # A way is gone in strides until the cosine can be expected to be so low, as slopes keep such a share of themselves over
-# a stride: so many strides at most, each so long at most, in standard deviations, and all of them so long at least.
-# Strangers' cosines lie around 0; what goes beyond is for recognisers that see other things.
-UNLIKE, KEPT_SLOPE = -0.25, 0.65
-MOST_STRIDES, LONGEST, SHORTEST = 3, 7.0, 5.0
+# a stride: each so long at most, in standard deviations, and all of them so long at least. Strangers' cosines lie
+# around 0; what goes beyond is for recognisers that see other things.
+UNLIKE, KEPT_SLOPE = -0.55, 0.65
+LONGEST, SHORTEST = 7.0, 5.0
+# So many strides at most; in a hurry, fewer.
+MOST_STRIDES, FEW_STRIDES = 5, 3
 # Levels of a picture for each unit of a texture.
 LEVELS = 255.0
 UNMOVED: FloatArray = np.zeros((topology.VERTICES, 2), np.float32)
@@ -52,9 +54,9 @@ class View:
 class Sight:
     """SFace, told not only what it sees, but also how that follows codes; not for several threads at a time."""
 
-    def __init__(self, codec: FaceCodec, renderer: Renderer) -> None:
-        """Take what makes codes a picture."""
-        self._codec, self._renderer = codec, renderer
+    def __init__(self, codec: FaceCodec, renderer: Renderer, *, strides: int = MOST_STRIDES) -> None:
+        """Take what makes codes a picture, and how many strides a way has at most."""
+        self._codec, self._renderer, self._strides = codec, renderer, strides
         self._gradient = SFaceGradient()
         self._modelled = codec.frame.modelled.astype(np.float32)
 
@@ -79,7 +81,7 @@ class Sight:
             within: brings codes back to what faces have.
         """
         here, gone = start, 0.0
-        for _ in range(MOST_STRIDES):
+        for _ in range(self._strides):
             likeness, noticed = self._noticed(view, encoding, here, own)
             noticed = noticed - never @ (never.T @ noticed)
             slope = max(float(np.linalg.norm(noticed)), 1e-6)
