@@ -30,3 +30,4 @@ def test_value_lies_in_its_interval(trials: int, share: float) -> None:
 def test_without_trials_nothing_is_known() -> None:
     assert math.isnan(Rate(0, 0).value)
     assert Rate(0, 0).interval == (0, 1)
+    assert str(Rate(0, 0)) == "not measured (0/0)"

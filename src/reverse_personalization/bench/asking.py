@@ -38,7 +38,8 @@ class Answer:
         judge: the attribute that decides.
         before: results without a wish that are as asked, of the faces that were not so themselves.
         after: the same with the wish.
-        moved: mean change of the probability of other attributes, by attribute, against results without a wish.
+        moved: mean change of the probability of other attributes, by attribute, against results without a wish;
+            empty where all faces were so themselves.
         pose, expression: medians as in `utility`, with the wish.
     """
 
@@ -65,10 +66,8 @@ def ask(bench: Bench, judges: Sequence[Judge], *, seed: int) -> list[Answer]:
         before, after = ((judge.says(of[open_to]) > 0.5) == wanted for of in (plain, given))
         moved = {
             other.attribute: float(np.mean(other.says(given[open_to]) - other.says(plain[open_to])))
-            if count
-            else np.nan
             for other in judges
-            if other is not judge
+            if count and other is not judge
         }
         answers.append(
             Answer(

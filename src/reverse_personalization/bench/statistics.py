@@ -37,7 +37,9 @@ class Rate:
         return max(0.0, centre - half), min(1.0, centre + half)
 
     def __str__(self) -> str:
-        """Percent with interval and counts."""
+        """Percent with interval and counts; without trials, that there were none."""
+        if not self.trials:
+            return "not measured (0/0)"
         low, high = self.interval
         return f"{self.value:.1%} [{low:.1%}, {high:.1%}] ({self.hits}/{self.trials})"
 

@@ -239,7 +239,7 @@ def attributes(
     for judge in judges:
         typer.echo(f"judge of {judge.attribute}: area under curve {judge.area:.3f} on {judge.people} others' photos")
     for answer in answers:
-        moved = ", ".join(f"{name} {change:+.2f}" for name, change in answer.moved.items())
+        moved = ", ".join(f"{name} {change:+.2f}" for name, change in answer.moved.items()) or "not measured"
         typer.echo(
             f"{answer.asked}: {answer.after} as asked (without asking {answer.before}); also moved: {moved}; "
             f"pose {answer.pose:.1f} degrees, expression {answer.expression:.2f}"
