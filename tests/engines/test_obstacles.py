@@ -10,6 +10,8 @@ import pytest
 
 from reverse_personalization.engines.compact.codec import FaceCodec
 from reverse_personalization.engines.compact.engine import CompactEngine
+from reverse_personalization.engines.compact.frame import SIZE
+from reverse_personalization.engines.compact.obstacles import _softened
 from reverse_personalization.faces import topology
 from reverse_personalization.faces.mesh import FaceMesher
 
@@ -92,3 +94,20 @@ def test_moles_and_the_face_itself_are_no_obstacles(codec: FaceCodec, astronaut:
         found, _ = hidden(codec, astronaut, mesh, drawn, (60, 35, 30))
         inside = codec.frame.modelled & (codec.frame.inward > 20)
         assert found[inside].mean() < 0.03
+
+
+def test_borders_are_soft_where_the_face_shows_none() -> None:
+    seen, share = np.ones((SIZE, SIZE), np.float32), np.zeros((SIZE, SIZE), np.float32)
+    share[40:80, 40:80] = 1
+    edge = np.where(np.arange(SIZE) < 60, 0.3, 0.6).astype(np.float32)[:, None] * seen
+    of_shadow, of_object = _softened(share, 0.5 * seen, seen), _softened(share, 0.5 * seen + 0.3 * share, seen)
+    assert np.abs(np.diff(of_shadow[30:50, 60])).max() < 0.4 < np.abs(np.diff(of_object[30:50, 60])).max()
+    assert of_object[37, 60] < 0.1
+    assert of_object[41, 60] > 0.9
+    assert _softened(share, edge, seen)[60, 60] == pytest.approx(1, abs=0.01)
+
+
+def test_what_is_thin_is_not_softened() -> None:
+    seen, share = np.ones((SIZE, SIZE), np.float32), np.zeros((SIZE, SIZE), np.float32)
+    share[60:63] = 1
+    np.testing.assert_allclose(_softened(share, 0.5 * seen, seen), share, atol=0.01)

@@ -12,7 +12,7 @@ from safetensors.numpy import load_file
 
 from reverse_personalization import weights
 from reverse_personalization.engines.compact.frame import SIZE
-from reverse_personalization.engines.compact.textures import normalise
+from reverse_personalization.engines.compact.textures import luma_of, normalise
 from reverse_personalization.faces.compositing import smoothstep
 from reverse_personalization.faces.face import FloatArray
 from reverse_personalization.identity.onnx_graph import OnnxGraph
@@ -23,6 +23,11 @@ LEVELS: Final = (24, 40, 64, 80)
 SURE, LEAST = 0.55, 16
 # Around it, so many texels wide, how surely a texel is hidden, blurred over so many, is how much: all from the sum on.
 NEAR, SOFT, FROM, RAMP = 5, 0.6, 0.25, 0.5
+# What is wider than so many texels has sharp borders only where luma has an edge, of a contrast beyond so much, and
+# else borders as soft as so many texels: shadows that pass for obstacles show none.
+THIN, EDGE, FEATHER = 5, 0.045, 3
+STRETCHED = 0.1, 0.8
+LEAST_WEIGHT = 1e-3
 
 
 def packed(planes: FloatArray, seen: FloatArray) -> FloatArray:
@@ -52,18 +57,39 @@ class ObstacleFinder:
             texture_rgb: float32 SIZE x SIZE x 3, 0 to 1.
             seen: float32 SIZE x SIZE, 0 to 1.
         """
-        surely = self._surely(normalise(texture_rgb, seen)[0], seen)
+        luma, surely = luma_of(texture_rgb), self._surely(normalise(texture_rgb, seen)[0], seen)
         _, parts, statistics, _ = cv2.connectedComponentsWithStats((surely > SURE).astype(np.uint8))
         large = statistics[:, cv2.CC_STAT_AREA] >= LEAST
         large[0] = False  # is what is no part
         near = cv2.dilate(large[parts].astype(np.uint8), np.ones((NEAR, NEAR), np.uint8))
-        return np.asarray(near * smoothstep((cv2.GaussianBlur(surely, (0, 0), SOFT) - FROM) / RAMP), np.float32)
+        share = near * smoothstep((cv2.GaussianBlur(surely, (0, 0), SOFT) - FROM) / RAMP)
+        return _softened(np.asarray(share, np.float32), luma, seen)
 
     def _surely(self, planes: FloatArray, seen: FloatArray) -> FloatArray:
         """How surely each texel is hidden, float32 SIZE x SIZE, 0 to 1, given what `packed` is given."""
         self._net.setInput(packed(planes, seen)[None])
         logits = self._net.forward()[0].reshape(2, 2, SIZE // 2, SIZE // 2).transpose(2, 0, 3, 1)
         return np.asarray(1 / (1 + np.exp(-logits.reshape(SIZE, SIZE))), np.float32)
+
+
+def _softened(share: FloatArray, luma: FloatArray, seen: FloatArray) -> FloatArray:
+    """A share, SIZE x SIZE, without borders that luma does not show, but for what is thin."""
+    wide = np.asarray(cv2.morphologyEx(share, cv2.MORPH_OPEN, np.ones((THIN, THIN), np.uint8)), np.float32)
+    low, high = STRETCHED
+    softened = np.clip((_guided(wide, luma, seen) - low) / (high - low), 0, 1)
+    return np.asarray(np.minimum(share - wide + softened, 1), np.float32)
+
+
+def _guided(share: FloatArray, luma: FloatArray, seen: FloatArray) -> FloatArray:
+    """A share, SIZE x SIZE, as a linear function of luma around each texel: it has luma's edges (He et al. 2010)."""
+
+    def around(values: FloatArray) -> FloatArray:
+        total, weight = (cv2.boxFilter(one, -1, (2 * FEATHER + 1,) * 2) for one in (values * seen, seen))
+        return np.asarray(total / (weight + LEAST_WEIGHT), np.float32)
+
+    mean, middle = around(share), around(luma)
+    slope = (around(share * luma) - mean * middle) / (around(luma**2) - middle**2 + EDGE**2)
+    return np.asarray(around(slope) * luma + around(mean - slope * middle), np.float32)
 
 
 def _model(tensors: Mapping[str, NDArray[np.floating]]) -> bytes:
