@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +47,18 @@ SEEN, LIT = 0.3, (0.4, 1.6)
 # Distance of codes (root mean square) at which all but 1 / e of the source's own texture is replaced: its fine lines
 # are somebody's, too, and would draw the old brows over the new ones.
 RENEWAL = 0.3
+
+
+class Wished(NamedTuple):
+    """What is asked of a stranger, as it shows.
+
+    Attributes:
+        change: of codes (float32 d), by which a face with some codes (float32 d) gets it.
+        roughness: how many times as rough as otherwise new skin may be, as it is asked to show age or youth.
+    """
+
+    change: Callable[[FloatArray], FloatArray]
+    roughness: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +115,7 @@ class Decoding:
 class FaceCodec:
     """Encodes meshed faces, and decodes what other codes make of them."""
 
-    def __init__(self, tensors: Mapping[str, NDArray[np.floating]], *, roughness: float = 1.0) -> None:
+    def __init__(self, tensors: Mapping[str, NDArray[np.floating]]) -> None:
         """Take the codec's tensors.
 
         Args:
@@ -110,9 +123,8 @@ class FaceCodec:
                 one standard deviation of a component; `mean_texture` p; `rotation` (t + s) x (t + s),
                 orthonormal, from components (texture first) to codes; `kept` t + s, 1 for the codes that
                 hold pose, expression and light, else 0.
-            roughness: how many times as rough as otherwise new skin may be, as it is asked to show age or youth.
         """
-        self._roughness, self._obstacles = roughness, ObstacleFinder()
+        self._obstacles = ObstacleFinder()
         self._tensors = {name: np.asarray(tensor, np.float32) for name, tensor in tensors.items()}
         self.frame = CanonicalFrame(self.mean_shape)
         self._shape_variance = (self._tensors["shape_basis"] ** 2).sum(1)
@@ -140,7 +152,7 @@ class FaceCodec:
         mesh: Mesh,
         *,
         last: Encoding | None = None,
-        wished: Callable[[FloatArray], FloatArray] | None = None,
+        wished: Wished | None = None,
     ) -> Encoding:
         """Take a meshed face apart.
 
@@ -148,8 +160,7 @@ class FaceCodec:
             image_rgb: uint8 H x W x 3.
             mesh: of the face in it.
             last: the face in the frame before of a video: what lay on it is taken to lie there still, in part.
-            wished: the change of codes (float32 d) by which a face with some codes gets what is wished: the photo's
-                measures of skin and features are taken with it.
+            wished: the photo's measures of skin and features are taken with it.
         """
         placement, shape = place(mesh, self.mean_shape)
         visible = self.frame.visibility(mesh, image_rgb.shape[:2])
@@ -171,8 +182,8 @@ class FaceCodec:
         finish = Finish.of(sampled, seen, self.frame)
         light = _light(finish.shade, coverage)
         if wished is not None:
-            change = denormalise(mirrored(self.drawn(wished(codes)), light), tone)
-            finish = Finish.of(sampled, seen, self.frame, change_rgb=change, rougher=self._roughness)
+            change = denormalise(mirrored(self.drawn(wished.change(codes)), light), tone)
+            finish = Finish.of(sampled, seen, self.frame, change_rgb=change, rougher=wished.roughness)
         return Encoding(codes, placement, tone, explained, coverage, sampled, detail, light, finish)
 
     def decode(self, encoding: Encoding, codes: FloatArray, *, leeway: float = 1.0) -> Decoding:

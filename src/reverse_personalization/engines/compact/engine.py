@@ -13,7 +13,7 @@ from reverse_personalization import weights
 from reverse_personalization.blas import one_blas_thread
 from reverse_personalization.engines.base import Conditions, Encoded, Labels
 from reverse_personalization.engines.compact.attributes import read_wish
-from reverse_personalization.engines.compact.codec import Encoding, FaceCodec
+from reverse_personalization.engines.compact.codec import Encoding, FaceCodec, Wished
 from reverse_personalization.engines.compact.denoiser import Expectation, predict_noise
 from reverse_personalization.engines.compact.population import Population
 from reverse_personalization.engines.compact.rendering import Renderer
@@ -68,8 +68,10 @@ class CompactEngine:
             part: {name.removeprefix(f"{part}."): t for name, t in tensors.items() if name.startswith(f"{part}.")}
             for part in ("codec", "population")
         }
-        self._codec = FaceCodec(parts["codec"], roughness=self._wish.roughness)
+        self._codec = FaceCodec(parts["codec"])
         self._population = Population(parts["population"], self._codec.kept)
+        change = partial(self._population.change, wish=self._wish)
+        self._wished = Wished(change, self._wish.roughness) if self._wish.asked.any() else None
         self._mesher = FaceMesher()
         renderer = Renderer(self._codec.frame, keep=keep)
         self._settler = Settler(self._codec, renderer, self._mesher, self._population.expressions)
@@ -99,8 +101,7 @@ class CompactEngine:
         if smooth is not None:
             mesh = Mesh(smooth(mesh.vertices), mesh.score)
         before = None if last is None else last.context.encoding
-        wished = partial(self._population.change, wish=self._wish) if self._wish.asked.any() else None
-        encoding = self._codec.encode(image_rgb, mesh, last=before, wished=wished)
+        encoding = self._codec.encode(image_rgb, mesh, last=before, wished=self._wished)
         return Encoded(encoding.codes, self._codec.kept, MeshedFace(mesh, encoding, View.of(image_rgb, face, mesh)))
 
     @property
