@@ -11,6 +11,7 @@ import fake_engines
 from reverse_personalization import weights
 from reverse_personalization.anonymizer import Anonymizer
 from reverse_personalization.errors import EngineError, UsageError
+from reverse_personalization.faces.bearing import Look
 from reverse_personalization.faces.compositing import paste
 from reverse_personalization.faces.detection import YuNetDetector
 from reverse_personalization.faces.face import Face
@@ -322,29 +323,53 @@ class Averted:
     def __init__(self, source: Any, *degrees: float) -> None:
         self._source, self._degrees, self.seen = source, list(degrees), 0
 
-    def gaze(self, image_rgb: Any, face: Face) -> Any:
+    def look(self, image_rgb: Any, face: Face) -> Look:
+        eyes = tuple(eye + np.array([[-9, 0], [0, -4], [9, 0], [0, 4]], np.float32) for eye in face.keypoints[:2])
         if image_rgb is self._source:
-            return np.zeros(2, np.float32)
+            return Look(np.zeros(2, np.float32), eyes)
         self.seen += 1
-        return np.array([self._degrees[self.seen - 1], 0], np.float32)
+        return Look(np.array([self._degrees[self.seen - 1], 0], np.float32), eyes)
 
 
 @pytest.mark.parametrize(
-    ("degrees", "looks", "kept"),
-    [((1.0,), 1, 0), ((9.0, 2.0), 2, 1), ((9.0, 5.0, 7.0, 8.0), 4, 1), ((np.nan, 9.0, np.nan, 9.5), 4, 1)],
+    ("degrees", "tries", "kept"),
+    [
+        ((1.0,), 1, 0),
+        ((9.0, 2.0), 1, 1),
+        ((9.0, 8.0, 2.0), 2, 2),
+        ((9.0, 5.0, 7.0, 8.0), 2, 1),
+        ((np.nan, 9.0, np.nan, 9.5), 2, 1),
+    ],
 )
-def test_a_face_that_looks_elsewhere_is_tried_again(
-    degrees: tuple[float, ...], looks: int, kept: int, astronaut: Any, monkeypatch: pytest.MonkeyPatch
+def test_a_face_that_looks_elsewhere_is_drawn_with_eyes_at_rest_then_tried_again(
+    degrees: tuple[float, ...], tries: int, kept: int, astronaut: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    anonymizer = Anonymizer(seed=1, steps=4, max_tries=2, gaze_tries=3)
+    anonymizer = Anonymizer(seed=1, steps=4, max_tries=2, gaze_tries=1)
     photo = read_photo(astronaut.image_rgb, max_pixels=10**7)
-    onlooker, tries = Averted(photo.image_rgb, *degrees), []
+    onlooker, shown = Averted(photo.image_rgb, *degrees), []
     monkeypatch.setattr(anonymizer, "_onlooker", onlooker)
-    monkeypatch.setattr(anonymizer.verifier, "check", lambda image, source: tries.append(image) or safe(source))
+    monkeypatch.setattr(anonymizer.verifier, "check", lambda image, source: shown.append(image) or safe(source))
     result = anonymizer.anonymize(photo)
-    assert [face.verdict for face in result.faces] == ["anonymized"]
-    assert onlooker.seen == looks == result.faces[0].tries
-    np.testing.assert_array_equal(result.image, tries[kept])
+    assert [(face.verdict, face.tries) for face in result.faces] == [("anonymized", tries)]
+    assert onlooker.seen == len(degrees)
+    np.testing.assert_array_equal(result.image, shown[kept])
+
+
+def test_eyes_at_rest_are_not_taken_if_they_give_somebody_away(astronaut: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    anonymizer = Anonymizer(seed=1, steps=4, max_tries=2, gaze_tries=1)
+    photo = read_photo(astronaut.image_rgb, max_pixels=10**7)
+    shown: list[Any] = []
+
+    def check(image: Any, source: Source) -> Check:
+        shown.append(image)
+        after = 0.0 if len(shown) % 2 else 0.9
+        return Check((Similarity("sface", "guide", 1.0, after, 0.3),), source.face)
+
+    monkeypatch.setattr(anonymizer, "_onlooker", Averted(photo.image_rgb, 9.0, 8.0))
+    monkeypatch.setattr(anonymizer.verifier, "check", check)
+    result = anonymizer.anonymize(photo)
+    assert [(face.verdict, face.tries) for face in result.faces] == [("anonymized", 2)]
+    np.testing.assert_array_equal(result.image, shown[2])
 
 
 @pytest.mark.parametrize(

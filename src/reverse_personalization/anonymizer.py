@@ -7,6 +7,7 @@ import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -22,7 +23,7 @@ from reverse_personalization.engines.base import Conditions, Encoded, Labels
 from reverse_personalization.errors import EngineError
 from reverse_personalization.escalation import Strength, escalation
 from reverse_personalization.faces.bearing import Onlooker
-from reverse_personalization.faces.compositing import Rendering, paste
+from reverse_personalization.faces.compositing import Rendering, eyes_rested, paste
 from reverse_personalization.faces.face import ByteArray, Face, FloatArray
 from reverse_personalization.faces.plugged import load_detector
 from reverse_personalization.hiding import hide
@@ -48,7 +49,7 @@ BARELY = "Replaced; no recogniser matches it, but the one that guides comes clos
 # Pictures at a time: what is not in a network's hands shares one interpreter.
 THREADS = 2
 # Degrees by which a gaze may turn.
-GAZE_KEPT = 2.5
+GAZE_KEPT = 3.0
 
 
 class Anonymizer:
@@ -299,10 +300,7 @@ class Anonymizer:
             result = work.canvas.with_pasted(rendering)
             check = self.verifier.check(result, work.source)
             if not check.matches and _is_believable(check, work.face):
-                averted = self._averted(work, result)
-                work.offer(Candidate(x, rendering, check, averted, work.canvas.settled))
-                if averted <= GAZE_KEPT:
-                    work.spare = 0
+                self._offer(work, Candidate(x, rendering, check, self._averted(work, result), work.canvas.settled))
             elif work.best is None:
                 lenient = check.leniently()
                 if not lenient.matches and _is_believable(check, work.face):
@@ -310,6 +308,19 @@ class Anonymizer:
                 self._climb(work, check, last=last)
             if work.best is not None and work.spare <= 0:
                 self._take(work, work.best, last=last)
+
+    def _offer(self, work: FaceAtWork, candidate: Candidate) -> None:
+        """Offer a safe try; if its gaze turned, also with what is around the eyes as it was, if that is safe."""
+        work.offer(candidate)
+        if candidate.averted > GAZE_KEPT and work.look is not None:
+            rendering = eyes_rested(candidate.rendering, work.canvas.image, work.look.eyes)
+            result = work.canvas.with_pasted(rendering)
+            check = self.verifier.check(result, work.source)
+            if not check.matches and _is_believable(check, work.face):
+                averted = self._averted(work, result)
+                work.offer(replace(candidate, rendering=rendering, check=check, averted=averted))
+        if work.best is not None and work.best.averted <= GAZE_KEPT:
+            work.spare = 0
 
     def _climb(self, work: FaceAtWork, check: Check, *, last: bool) -> None:
         if last and work.resort is not None and work.tries >= LENIENT_AFTER:
@@ -341,11 +352,11 @@ class Anonymizer:
         """Degrees by which a face's gaze turned; none where that is not asked for, all where it shows no more."""
         if self._onlooker is None:
             return 0.0
-        if work.gaze is None:
-            work.gaze = self._onlooker.gaze(work.canvas.photo.image_rgb, work.face)
-        if np.isnan(work.gaze).any():
+        if work.look is None:
+            work.look = self._onlooker.look(work.canvas.photo.image_rgb, work.face)
+        if np.isnan(work.look.gaze).any():
             return 0.0
-        turned = np.linalg.norm(self._onlooker.gaze(result, work.face) - work.gaze)
+        turned = np.linalg.norm(self._onlooker.look(result, work.face).gaze - work.look.gaze)
         return float(np.nan_to_num(turned, nan=np.inf))
 
     @contextmanager

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from reverse_personalization.engines.base import Encoded, Labels
+from reverse_personalization.faces.bearing import Look
 from reverse_personalization.faces.compositing import Rendering, kept_apart, paste
 from reverse_personalization.faces.face import ByteArray, Face, FloatArray
 from reverse_personalization.identity.people import Likeness
@@ -139,7 +140,7 @@ class FaceAtWork:
         rung: of the ladder, that the next try takes.
         tries: how often it was regenerated.
         spare: how often it may be tried again once a try is safe, so that it looks where it looked.
-        gaze: where it looked, see `faces.bearing`, once that is known.
+        look: where it looked, once that is known.
         best: of the tries that are safe, the one whose gaze turned least.
         resort: of those that nobody matches but by the guide's margin, the one farthest from a match.
         settled: whether it has its verdict.
@@ -156,7 +157,7 @@ class FaceAtWork:
     rung: int = 0
     tries: int = 0
     spare: int = 0
-    gaze: FloatArray | None = None
+    look: Look | None = None
     best: Candidate | None = None
     resort: Candidate | None = None
     settled: bool = False

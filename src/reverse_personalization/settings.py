@@ -78,7 +78,7 @@ class Settings(BaseModel):
     max_tries: int = Field(8, ge=1, le=50)
     """How often at most a face is regenerated, more strongly each time, before it is obscured."""
     gaze_tries: int = Field(0, ge=0, le=50)
-    """How often at most a face that is safe but looks elsewhere is tried again; the best is taken (compact)."""
+    """How often at most a face that is safe but looks elsewhere is tried again; 0 does not look at gazes (compact)."""
     fallback: Fallback = "fill"
     """How a face is obscured when it cannot be replaced and verified."""
     detector: str | None = None

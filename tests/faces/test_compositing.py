@@ -1,4 +1,4 @@
-"""Faces that overlap: each keeps to what is nearer to it."""
+"""Faces that overlap: each keeps to what is nearer to it; and eyes at rest."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from reverse_personalization.faces.compositing import Rendering, kept_apart, paste, remoteness
+from reverse_personalization.faces.compositing import Rendering, eyes_rested, kept_apart, paste, remoteness
 from reverse_personalization.faces.face import Face
 
 PICTURE = np.full((100, 160, 3), 100, np.uint8)
@@ -50,3 +50,14 @@ def test_what_a_face_did_not_change_stays() -> None:
     rendering.changed[:50] = False
     pasted = paste(PICTURE, kept_apart(rendering, PICTURE, LEFT, [RIGHT]))
     np.testing.assert_array_equal(pasted[:50], PICTURE[:50])
+
+
+def test_around_eyes_at_rest_a_face_changes_less() -> None:
+    square = np.array([[-6, -3], [6, -3], [6, 3], [-6, 3]], np.float32)
+    eyes = tuple(square + np.array(middle, np.float32) for middle in ((38, 45), (62, 45)))
+    rested = paste(PICTURE, eyes_rested(white(LEFT), PICTURE, eyes))
+    of_row = rested[45, 38:62, 0].astype(int)
+    np.testing.assert_array_equal(rested[44:47, 34:42], PICTURE[44:47, 34:42])
+    assert (np.diff(of_row[:13]) >= 0).all()
+    assert (np.diff(of_row[12:]) <= 0).all()
+    np.testing.assert_array_equal(rested[60:], paste(PICTURE, white(LEFT))[60:])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
+from reverse_personalization.faces import topology
 from reverse_personalization.faces.face import ByteArray, Face, FloatArray, Mesh
 from reverse_personalization.faces.mesh import LEAST_SCORE, FaceMesher, IrisFinder
 
@@ -67,6 +69,19 @@ class GazeReader:
         return np.asarray(np.mean(looks, 0), np.float32)
 
 
+@dataclass(frozen=True, eq=False)
+class Look:
+    """Where a face looks.
+
+    Attributes:
+        gaze: degrees to the right and down, float32 2; NaN where no mesh fits the face.
+        eyes: the rings of its lids, float32 16 x 2 pixels each; right and left.
+    """
+
+    gaze: FloatArray
+    eyes: tuple[FloatArray, FloatArray]
+
+
 class Onlooker:
     """Sees where detected faces look."""
 
@@ -74,9 +89,9 @@ class Onlooker:
         """Load the networks of mesh and irises."""
         self._mesher, self._gazes = FaceMesher(), GazeReader(GLANCES)
 
-    def gaze(self, image_rgb: ByteArray, face: Face) -> FloatArray:
-        """Degrees to the right and down, float32 2; NaN where no mesh fits the face of a uint8 H x W x 3 picture."""
+    def look(self, image_rgb: ByteArray, face: Face) -> Look:
+        """Where a face of a uint8 H x W x 3 picture looks."""
         mesh = self._mesher.mesh(image_rgb, face)
-        if mesh.score < LEAST_SCORE:
-            return np.full(2, np.nan, np.float32)
-        return self._gazes.read(image_rgb, mesh)
+        fits = mesh.score >= LEAST_SCORE
+        gaze = self._gazes.read(image_rgb, mesh) if fits else np.full(2, np.nan, np.float32)
+        return Look(gaze, (mesh.points[list(topology.RIGHT_EYE)], mesh.points[list(topology.LEFT_EYE)]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -13,6 +13,8 @@ from reverse_personalization.faces.face import ByteArray, Face, FloatArray
 
 # Toward a neighbour who is as near, a face fades over so much of its size.
 GIVING_WAY = 0.25
+# Around eyes at rest, a face changes less over such a share of the width of both.
+AT_REST = 0.09
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,9 +58,32 @@ def kept_apart(rendering: Rendering, image_rgb: ByteArray, face: Face, others: I
             shares.append(smoothstep((theirs - own) / GIVING_WAY))
     if not shares:
         return rendering
-    share = np.min(shares, 0)[..., None]
+    return faded(rendering, image_rgb, np.min(shares, 0))
+
+
+def eyes_rested(rendering: Rendering, image_rgb: ByteArray, eyes: Sequence[FloatArray]) -> Rendering:
+    """A face's rendering that leaves what is close to its eyes as it was.
+
+    Args:
+        rendering: of the face.
+        image_rgb: uint8 H x W x 3, what it is to be pasted into.
+        eyes: float32 n x 2 pixels each, the rings of lids.
+    """
+    origin = np.array([rendering.columns.start, rendering.rows.start], np.float32)
+    apart = np.ones(rendering.changed.shape, np.uint8)
+    for ring in eyes:
+        cv2.fillPoly(apart, [np.rint(ring - origin).astype(np.int32)], 0)
+    corners = np.concatenate(eyes)
+    width = float(np.linalg.norm(np.ptp(corners, 0))) + 1e-6
+    from_eyes = cv2.distanceTransform(apart, cv2.DIST_L2, 5) / width
+    return faded(rendering, image_rgb, smoothstep(np.asarray(from_eyes / AT_REST, np.float32)))
+
+
+def faded(rendering: Rendering, image_rgb: ByteArray, share: FloatArray) -> Rendering:
+    """A rendering of which so much is seen (float32 h x w, 0 to 1), over a uint8 H x W x 3 picture."""
     before = image_rgb[rendering.rows, rendering.columns]
-    mixed = np.rint(before + share * (rendering.image_rgb - before.astype(np.float32))).astype(np.uint8)
+    change = share[..., None] * (rendering.image_rgb - before.astype(np.float32))
+    mixed = np.rint(before + change).astype(np.uint8)
     return replace(rendering, image_rgb=mixed, changed=rendering.changed & (mixed != before).any(2))
 
 
