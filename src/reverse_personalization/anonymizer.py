@@ -299,11 +299,11 @@ class Anonymizer:
             rendering = work.kept_apart(self.engine.decode(work.canvas.image, work.encoded, x, leeway=leeway))
             result = work.canvas.with_pasted(rendering)
             check = self.verifier.check(result, work.source)
-            if not check.matches and _is_believable(check, work.face):
+            if _is_safe(check, work.face):
                 self._offer(work, Candidate(x, rendering, check, self._averted(work, result), work.canvas.settled))
             elif work.best is None:
                 lenient = check.leniently()
-                if not lenient.matches and _is_believable(check, work.face):
+                if _is_safe(lenient, work.face):
                     work.offer_resort(Candidate(x, rendering, lenient, 0.0, work.canvas.settled, lenient=True))
                 self._climb(work, check, last=last)
             if work.best is not None and work.spare <= 0:
@@ -316,7 +316,7 @@ class Anonymizer:
             rendering = eyes_rested(candidate.rendering, work.canvas.image, work.look.eyes)
             result = work.canvas.with_pasted(rendering)
             check = self.verifier.check(result, work.source)
-            if not check.matches and _is_believable(check, work.face):
+            if _is_safe(check, work.face):
                 averted = self._averted(work, result)
                 work.offer(replace(candidate, rendering=rendering, check=check, averted=averted))
         if work.best is not None and work.best.averted <= GAZE_KEPT:
@@ -398,8 +398,9 @@ def _hide(work: FaceAtWork, reason: str, *, failed: bool = True) -> None:
     work.settle(FaceResult(face.box, face.score, "obscured", reason, work.tries, failed=failed), rendering)
 
 
-def _is_believable(check: Check, source: Face) -> bool:
-    return check.face is not None and check.face.score >= min(BELIEVABLE, source.score)
+def _is_safe(check: Check, source: Face) -> bool:
+    """Whether nobody is recognised in a result, and it shows a believable face."""
+    return not check.matches and check.face is not None and check.face.score >= min(BELIEVABLE, source.score)
 
 
 def _result(work: FaceAtWork, verdict: Verdict, reason: str, check: Check) -> FaceResult:
