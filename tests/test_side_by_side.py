@@ -50,3 +50,19 @@ def test_a_job_that_fails_keeps_nobody_from_the_others() -> None:
     with pytest.raises(ValueError, match="-3"):
         side_by_side(Worker.do, workers, [1, 2, -3, 4, 5])
     assert sorted(job for worker in workers for job in worker.done) == [1, 2, 4, 5]
+
+
+def test_results_come_in_the_order_of_jobs() -> None:
+    def doubled(_: str, job: int) -> int:
+        time.sleep(0.004 if job == 0 else 0)
+        return 2 * job
+
+    assert side_by_side(doubled, ["one", "another"], range(5)) == [0, 2, 4, 6, 8]
+    assert side_by_side(doubled, ["alone"], range(5)) == [0, 2, 4, 6, 8]
+
+
+def test_who_is_alone_has_all_of_opencvs_threads() -> None:
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(2)
+    assert side_by_side(lambda worker, job: cv2.getNumThreads(), ["alone"], range(2)) == [2, 2]
+    cv2.setNumThreads(before)

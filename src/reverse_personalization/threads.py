@@ -15,16 +15,22 @@ Job = TypeVar("Job")
 Result = TypeVar("Result")
 
 
-def side_by_side(do: Callable[[Worker, Job], None], workers: Sequence[Worker], jobs: Iterable[Job]) -> None:
+def side_by_side(do: Callable[[Worker, Job], Result], workers: Sequence[Worker], jobs: Iterable[Job]) -> list[Result]:
     """Let whoever is idle do the next job; no worker does two at a time, nor has threads of OpenCV beside its own.
+
+    One that is alone works in this thread, with all of OpenCV's.
+
+    Returns:
+        What came of the jobs, in their order.
 
     Raises:
         Exception: what the first job that failed did raise, when all have ended.
     """
+    if len(workers) == 1:
+        return [do(workers[0], job) for job in jobs]
     by_idle = by_whoever_is_idle(do, workers)
     with _one_opencv_thread(), ThreadPoolExecutor(len(workers)) as pool:
-        for done in [pool.submit(by_idle, job) for job in jobs]:
-            done.result()
+        return [done.result() for done in [pool.submit(by_idle, job) for job in jobs]]
 
 
 def by_whoever_is_idle(do: Callable[[Worker, Job], Result], workers: Sequence[Worker]) -> Callable[[Job], Result]:

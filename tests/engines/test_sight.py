@@ -28,7 +28,7 @@ def of_portrait(portrait: Any, compact_engine: CompactEngine, sface: SFace) -> t
 @pytest.fixture
 def way(of_portrait: Any, compact_engine: CompactEngine) -> Any:
     encoded, own, stranger = of_portrait
-    return -MILDEST * compact_engine._own(encoded, own, stranger)
+    return -MILDEST * compact_engine._owns([encoded], [own], [stranger])[0]
 
 
 def likeness(engine: CompactEngine, portrait: Any, encoded: Any, own: Any, codes: Any) -> float:
@@ -66,7 +66,7 @@ def test_who_is_no_longer_known_is_pushed_as_far_as_strides_ask_at_least(
     compact_engine: CompactEngine, of_portrait: Any
 ) -> None:
     encoded, own, stranger = of_portrait
-    way = compact_engine._own(encoded, -own, stranger)
+    way = compact_engine._owns([encoded], [-own], [stranger])[0]
     assert MILDEST * np.linalg.norm(way) == pytest.approx(SHORTEST, rel=0.1)
 
 
@@ -101,3 +101,13 @@ def test_gathering_transposes_drawing_on_the_mesh(
     hull = np.ptp(mesh.points, axis=0).prod()
     assert 0.6 * hull < covered < hull
     assert abs(total) < 0.1 * covered
+
+
+def test_faces_that_are_looked_at_side_by_side_go_where_each_goes_alone(
+    compact_engine: CompactEngine, of_portrait: Any
+) -> None:
+    encoded, own, stranger = of_portrait
+    known = [own, -own, unit(own[::-1])]
+    together = compact_engine._owns([encoded] * 3, known, [stranger] * 3)
+    for way, one in zip(together, known, strict=True):
+        np.testing.assert_array_equal(way, compact_engine._owns([encoded], [one], [stranger])[0])

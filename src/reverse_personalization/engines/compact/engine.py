@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import cast
 
+import cv2
 import numpy as np
 from safetensors.numpy import load_file
 
@@ -27,12 +28,15 @@ from reverse_personalization.identity.base import Recogniser, unit
 from reverse_personalization.identity.sface import SFace
 from reverse_personalization.inversion import STABLE_DIFFUSION, Array, Row
 from reverse_personalization.noise import KeyedNoise
+from reverse_personalization.threads import side_by_side
 
 # Standard deviations beyond which a code is no face's, and root mean square of the codes that change.
 CODE_LIMIT, NORM_LIMIT = 3.0, 1.6
 BATCH = 64
 # The paper's mildest guidance, -5, leads all the way that `Sight.away` finds.
 MILDEST = 5.0
+# Faces at a time that are looked at as the guide sees them, which takes most of the time; each takes .1 GB.
+MOST_SIGHTS = 4
 
 
 class CompactEngine:
@@ -76,7 +80,8 @@ class CompactEngine:
         renderer = Renderer(self._codec.frame, keep=keep)
         self._settler = Settler(self._codec, renderer, self._mesher, self._population.expressions)
         self.guide: Recogniser = guide or SFace()
-        self._sight = Sight(self._codec, renderer, strides=strides)
+        self._new_sight = partial(Sight, self._codec, renderer, strides=strides)
+        self._sights = [self._new_sight()]
 
     def encode(
         self,
@@ -133,7 +138,7 @@ class CompactEngine:
         codes, expected = self.stack([face.x0 for face in encoded]), self._population.expected
         return Conditions(
             null=Expectation(np.zeros_like(codes)),
-            identity=Expectation(np.stack([self._own(*of) for of in zip(encoded, own, strangers, strict=True)])),
+            identity=Expectation(self._owns(encoded, own, strangers)),
             # Inversion carries the face's own codes; these turn them into the stranger's.
             surrogate=Expectation(np.stack(strangers) - codes),
             opposite=Expectation(expected(-own)),
@@ -213,17 +218,30 @@ class CompactEngine:
             x: float32 d, codes to start from.
             embedding: float32 128, who the guide knows.
         """
+        return self._away(self._sights[0], (encoded, x, embedding))
+
+    def _away(self, sight: Sight, of: tuple[Encoded, FloatArray, FloatArray]) -> FloatArray:
+        encoded, x, embedding = of
         face: MeshedFace = encoded.context
         within, never = partial(self._within_faces, face.encoding), self._population.told
-        return self._sight.away(face.view, face.encoding, within(x), unit(embedding), never=never, within=within)
+        return sight.away(face.view, face.encoding, within(x), unit(embedding), never=never, within=within)
 
-    def _own(self, encoded: Encoded, embedding: FloatArray, stranger: FloatArray) -> FloatArray:
-        """The codes, float32 d, that a face's identity lets expect, for each unit of guidance.
+    def _owns(self, encoded: Sequence[Encoded], embeddings: FloatArray, strangers: Sequence[FloatArray]) -> FloatArray:
+        """The codes, float32 n x d, that faces' identities let expect, for each unit of guidance.
 
-        Measured from the stranger on until the guide knows the face no more: the mildest guidance leads there.
+        Measured from the strangers on until the guide knows the faces no more: the mildest guidance leads there.
         """
-        start = self._within_faces(encoded.context.encoding, stranger)
-        return (start - self.away(encoded, start, embedding)) / MILDEST
+        faces = zip(encoded, strangers, strict=True)
+        starts = [self._within_faces(face.context.encoding, stranger) for face, stranger in faces]
+        ends = side_by_side(self._away, self._looking(len(starts)), zip(encoded, starts, embeddings, strict=True))
+        return (np.stack(starts) - np.stack(ends)) / MILDEST
+
+    def _looking(self, faces: int) -> Sequence[Sight]:
+        """As many sights as help: one for each of OpenCV's threads, of which there is one where others work beside."""
+        wanted = min(faces, cv2.getNumThreads(), MOST_SIGHTS)
+        while len(self._sights) < wanted:
+            self._sights.append(self._new_sight())
+        return self._sights[:wanted]
 
     def _within_faces(self, encoding: Encoding, x: Array) -> FloatArray:
         """Codes no farther from the average than faces are, or than the face was already."""
