@@ -95,9 +95,10 @@ def test_gathering_transposes_drawing_on_the_mesh(
     height, width = portrait.image_rgb.shape[:2]
     _, x = np.mgrid[:height, :width].astype(np.float32)
     values = np.repeat((x - mesh.points[:, 0].mean())[..., None] / np.ptp(mesh.points[:, 0]), 3, 2).astype(np.float32)
-    gathered = frame.gathered(values, mesh.points)[..., 0]
+    gather = frame.gathering(mesh.points)
+    gathered = gather(values)[..., 0]
     total = gathered[frame.spread(np.ones((468, 1), np.float32))[..., 0] > 0].sum()
-    covered = frame.gathered(np.ones_like(values), mesh.points)[..., 0].sum()
+    covered = gather(np.ones_like(values))[..., 0].sum()
     hull = np.ptp(mesh.points, axis=0).prod()
     assert 0.6 * hull < covered < hull
     assert abs(total) < 0.1 * covered

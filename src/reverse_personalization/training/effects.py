@@ -14,7 +14,7 @@ from reverse_personalization.engines.compact.population import Population
 from reverse_personalization.engines.compact.rendering import Renderer
 from reverse_personalization.engines.compact.settling import MeshedFace, Settler
 from reverse_personalization.engines.compact.sight import LIGHT_SCALE, View
-from reverse_personalization.engines.compact.textures import smooth, unpack
+from reverse_personalization.engines.compact.textures import Blurring, unpack
 from reverse_personalization.faces.bearing import EXPRESSIONS, expression
 from reverse_personalization.faces.compositing import paste
 from reverse_personalization.faces.face import ByteArray, Face, FloatArray, Mesh
@@ -86,9 +86,10 @@ def light_of(tensors: Mapping[str, FloatArray]) -> FloatArray:
     """
     codec = FaceCodec(tensors)
     seen = codec.frame.modelled.astype(np.float32)
+    blurred = Blurring(seen)
     basis = np.stack([unpack(row, codec.frame) for row in tensors["texture_basis"].astype(np.float32)])
     of_texture = len(basis)
-    slow = np.stack([(smooth(texture, seen, LIGHT_SCALE) * seen[..., None])[::2, ::2].ravel() for texture in basis])
+    slow = np.stack([(blurred(texture, LIGHT_SCALE) * seen[..., None])[::2, ::2].ravel() for texture in basis])
     energy = np.zeros((codec.dimensions, codec.dimensions), np.float32)
     energy[:of_texture, :of_texture] = slow @ slow.T
     usual = (basis[:, ::2, ::2] ** 2).sum() / codec.dimensions

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from reverse_personalization.engines.compact.frame import CanonicalFrame
-from reverse_personalization.engines.compact.textures import LEAST_LUMA, luma_of, smooth
+from reverse_personalization.engines.compact.textures import LEAST_LUMA, Blurring, luma_of
 from reverse_personalization.faces.compositing import smoothstep
 from reverse_personalization.faces.face import FloatArray
 
@@ -46,8 +46,8 @@ class Finish:
     """What a face's photo lets a new texture of it look like.
 
     Attributes:
-        seen: float32 SIZE x SIZE, 0 to 1.
-        skin: float32 SIZE x SIZE, 0 to 1: where it is plain skin that is seen.
+        seen: blurs what is seen of it.
+        skin: blurs what of that is plain skin.
         roughness: that skin may have in each of `BANDS`, float32 SIZE x SIZE.
         shade: float32 SIZE x SIZE, luma that changes more slowly.
         most: float32 SIZE x SIZE, by how much that may change.
@@ -59,8 +59,8 @@ class Finish:
         brightest: float32 SIZE x SIZE, luma.
     """
 
-    seen: FloatArray
-    skin: FloatArray
+    seen: Blurring
+    skin: Blurring
     roughness: tuple[FloatArray, ...]
     shade: FloatArray
     most: FloatArray
@@ -90,15 +90,15 @@ class Finish:
             change_rgb: float32 SIZE x SIZE x 3, what is wished to be otherwise: measures are taken with it.
             rougher: how many times as rough as otherwise skin may be: more shows age, less youth.
         """
-        skin = seen * frame.skin
+        skin, whole = Blurring(seen * frame.skin), Blurring(seen)
         most_rough = _most_rough(change_rgb, skin)
         texture_rgb = texture_rgb if change_rgb is None else texture_rgb + change_rgb
         luma = luma_of(texture_rgb)
         *bands, shade = _bands(luma, skin, BANDS)
         features = tuple(weight for one in frame.features if (weight := seen * one).sum() >= LEAST_SEEN)
-        *of_features, coarse = _bands(luma, seen, OF_FEATURES)
+        *of_features, coarse = _bands(luma, whole, OF_FEATURES)
         return cls(
-            seen,
+            whole,
             skin,
             tuple(
                 _allowed(band, most, skin, scale) * (rougher if scale <= LINES else min(rougher, 1.0))
@@ -111,7 +111,7 @@ class Finish:
             coarse,
             _hue(texture_rgb, luma, seen, frame),
             float(np.quantile(luma[seen > 0.5], DARKEST)) if (seen > 0.5).any() else -np.inf,
-            _brightest(luma, seen),
+            _brightest(luma, whole),
         )
 
     def applied(self, texture_rgb: FloatArray, *, roughness: float = 1.0) -> FloatArray:
@@ -123,8 +123,8 @@ class Finish:
         """
         luma = luma_of(texture_rgb)
         of_hue = texture_rgb - luma[..., None] * self.hue
-        luma = luma + self.seen * _sharper(luma, self.seen)
-        luma -= self.skin * self._rougher(luma, roughness)
+        luma = luma + self.seen.mask * _sharper(luma, self.seen)
+        luma -= self.skin.mask * self._rougher(luma, roughness)
         luma -= self._bolder(luma)
         luma -= self._overexposure(luma)
         return np.asarray(luma[..., None] * self.hue + of_hue - _beyond(of_hue, MOST_HUE), np.float32)
@@ -141,7 +141,7 @@ class Finish:
     def _bolder(self, luma: FloatArray) -> FloatArray:
         """What of a texture's features is stronger than the source's, less what is missing, SIZE x SIZE."""
         *bands, coarse = _bands(luma, self.seen, OF_FEATURES)
-        excess = _beyond(coarse - self.coarse, MOST_COARSE) * (self.seen - self.skin)
+        excess = _beyond(coarse - self.coarse, MOST_COARSE) * (self.seen.mask - self.skin.mask)
         of_features = zip(self.features, self.boldness, _boldness(bands, self.features), strict=True)
         for feature, source, bold in of_features:
             for band, wanted, there in zip(bands, source, bold, strict=True):
@@ -156,9 +156,9 @@ class Finish:
         return np.asarray((1 - OVEREXPOSED) * beyond, np.float32)
 
 
-def _sharper(luma: FloatArray, seen: FloatArray) -> FloatArray:
+def _sharper(luma: FloatArray, seen: Blurring) -> FloatArray:
     """What sharpening adds to a luma, SIZE x SIZE: nothing beyond what is there around, so that edges get no halos."""
-    sharp = luma + SHARPENING * (luma - _smooth(luma, seen, SHARP_SCALE))
+    sharp = luma + SHARPENING * (luma - seen(luma, SHARP_SCALE))
     around = np.ones((SHARP_AROUND, SHARP_AROUND), np.uint8)
     return np.clip(sharp, cv2.erode(luma, around), cv2.dilate(luma, around)) - luma
 
@@ -168,27 +168,22 @@ def _beyond(change: FloatArray, most: FloatArray | float) -> FloatArray:
     return np.asarray(change - most * np.tanh(change / most), np.float32)
 
 
-def _smooth(luma: FloatArray, seen: FloatArray, scale: float) -> FloatArray:
-    """Luma blurred where it is seen, SIZE x SIZE."""
-    return np.asarray(smooth(luma[..., None], seen, scale)[..., 0], np.float32)
-
-
-def _bands(luma: FloatArray, seen: FloatArray, scales: tuple[float, ...]) -> list[FloatArray]:
+def _bands(luma: FloatArray, seen: Blurring, scales: tuple[float, ...]) -> list[FloatArray]:
     """Luma in bands from fine to coarse, and what is left, each SIZE x SIZE; their sum is the luma."""
     bands, left = [], luma
     for scale in scales:
-        slow = _smooth(left, seen, scale)
+        slow = seen(left, scale)
         bands.append(left - slow)
         left = slow
     return [*bands, left]
 
 
-def _roughness(band: FloatArray, skin: FloatArray, scale: float) -> FloatArray:
+def _roughness(band: FloatArray, skin: Blurring, scale: float) -> FloatArray:
     """How strong a band is around each texel: its root mean square, SIZE x SIZE."""
-    return np.sqrt(_smooth(band**2, skin, AROUND * scale))
+    return np.sqrt(skin(band**2, AROUND * scale))
 
 
-def _most_rough(change_rgb: FloatArray | None, skin: FloatArray) -> list[FloatArray | float]:
+def _most_rough(change_rgb: FloatArray | None, skin: Blurring) -> list[FloatArray | float]:
     """How strong each band of new skin may be at most: a wished beard may be as strong as it is, SIZE x SIZE."""
     if change_rgb is None:
         return [MOST_ROUGH] * len(BANDS)
@@ -196,7 +191,7 @@ def _most_rough(change_rgb: FloatArray | None, skin: FloatArray) -> list[FloatAr
     return [np.maximum(MOST_ROUGH, _roughness(band, skin, scale)) for band, scale in zip(bands, BANDS, strict=True)]
 
 
-def _allowed(band: FloatArray, most: FloatArray | float, skin: FloatArray, scale: float) -> FloatArray:
+def _allowed(band: FloatArray, most: FloatArray | float, skin: Blurring, scale: float) -> FloatArray:
     """How strong new skin may be where a source's band is so strong, SIZE x SIZE."""
     return np.asarray(np.minimum(ROUGHEST * _roughness(band, skin, scale) + SMOOTHEST, most), np.float32)
 
@@ -214,13 +209,13 @@ def _hue(texture_rgb: FloatArray, luma: FloatArray, seen: FloatArray, frame: Can
     dimmed = texture_rgb * np.minimum(middle / np.maximum(luma, LEAST_LUMA), 1)[..., None]
     lips = frame.features[-1]
     parts = (frame.skin, SKIN_SCALE), (lips, LIPS_SCALE)
-    slow = (smooth(dimmed, seen * (part + LEAST_SHARE), scale) + LEAST_SHARE for part, scale in parts)
+    slow = (Blurring(seen * (part + LEAST_SHARE))(dimmed, scale) + LEAST_SHARE for part, scale in parts)
     of_skin, of_lips = (one / luma_of(one)[..., None] for one in slow)
     return np.asarray(of_skin + lips[..., None] * (of_lips - of_skin), np.float32)
 
 
-def _brightest(luma: FloatArray, seen: FloatArray) -> FloatArray:
+def _brightest(luma: FloatArray, seen: Blurring) -> FloatArray:
     """How bright a face is at most around each texel, SIZE x SIZE."""
-    there = np.where(seen > 0.5, _smooth(luma, seen, SHARP_SCALE), 0).astype(np.float32)
+    there = np.where(seen.mask > 0.5, seen(luma, SHARP_SCALE), 0).astype(np.float32)
     around = cv2.dilate(there, np.ones((BRIGHT_AROUND, BRIGHT_AROUND)))
     return np.asarray(cv2.GaussianBlur(around, (0, 0), BRIGHT_SOFT), np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import cast
 
 import cv2
@@ -75,21 +76,24 @@ class CanonicalFrame:
         sampled = cv2.remap(small, grid[..., 0], grid[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         return cast(FloatArray, sampled.astype(np.float32) / 255)
 
-    def gathered(self, change_rgb: FloatArray, points: FloatArray) -> FloatArray:
-        """How something follows what lies on the mesh, given how it follows a picture: transposes drawing it there.
+    def gathering(self, points: FloatArray) -> Callable[[FloatArray], FloatArray]:
+        """What tells how something follows the texture on a mesh, given how it follows a picture: drawing, transposed.
 
         Args:
-            change_rgb: float32 h x w x 3, by pixel.
             points: float32 468 x 2, the mesh in the picture's pixels.
 
         Returns:
-            float32 SIZE x SIZE x 3, by texel.
+            A function of float32 h x w x 3, by pixel, to float32 SIZE x SIZE x 3, by texel.
         """
         grid = self.spread(points)
-        found = cv2.remap(change_rgb, grid[..., 0], grid[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
         areas = np.maximum(_signed_areas(points[self.triangles]) / self._areas, 0)
-        pixels = np.where(self._covered >= 0, areas[self._covered], 0).astype(np.float32)
-        return cast(FloatArray, found * pixels[..., None])
+        pixels = np.where(self._covered >= 0, areas[self._covered], 0).astype(np.float32)[..., None]
+
+        def gathered(of_pixels: FloatArray) -> FloatArray:
+            found = cv2.remap(of_pixels, grid[..., 0], grid[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+            return cast(FloatArray, found * pixels)
+
+        return gathered
 
     def visibility(self, mesh: Mesh, size: tuple[int, int]) -> FloatArray:
         """How well each texel is seen: turned away and outside the picture count for nothing.

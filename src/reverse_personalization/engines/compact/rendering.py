@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import cast
 
 import cv2
@@ -27,6 +28,38 @@ EYE_REST = 8.0
 GRAIN_SCALE, GRAIN_LIMIT, GRAIN_RANGE, GRAIN_ASIDE = 1.5, 12.0, 1.5, (5.0, 4.0)
 # Share of the face's width over which the shape's change fades: the outline itself stays.
 SHAPE_FADE = 0.22
+
+
+@dataclass(frozen=True, eq=False)
+class Laid:
+    """A mesh laid on a picture, ready for textures.
+
+    Attributes:
+        rows: of the picture, that the mesh lies on.
+        columns: likewise.
+        before: uint8 h x w x 3, what is there.
+        warped: float32 h x w x 3, the same with the mesh moved.
+        texel_x: float32 h x w, which texel of a texture is seen.
+        texel_y: likewise.
+        share: float32 h x w, 0 to 1, how much may change at most.
+        grain: float32 h x w x 3, of skin and camera.
+    """
+
+    rows: slice
+    columns: slice
+    before: ByteArray
+    warped: FloatArray
+    texel_x: FloatArray
+    texel_y: FloatArray
+    share: FloatArray
+    grain: FloatArray
+
+    def drawn(self, texture_rgb: FloatArray, *, renewal: float) -> Rendering:
+        """The picture with a texture on the mesh, which replaces so much of what was there; see `Renderer.render`."""
+        new = 255 * _look_up(texture_rgb, self.texel_x, self.texel_y) + self.grain
+        changed = self.warped + (renewal * self.share)[..., None] * (new - self.warped)
+        after = np.clip(np.rint(changed), 0, 255).astype(np.uint8)
+        return Rendering(self.rows, self.columns, after, (after != self.before).any(2))
 
 
 class Renderer:
@@ -61,6 +94,10 @@ class Renderer:
             shift: float32 468 x 2, pixels that the mesh is moved by, where it is free to move.
             renewal: 0 to 1, how much of what was there the texture replaces.
         """
+        return self.laid(image_rgb, mesh, coverage, shift).drawn(texture_rgb, renewal=renewal)
+
+    def laid(self, image_rgb: ByteArray, mesh: Mesh, coverage: FloatArray, shift: FloatArray) -> Laid:
+        """A face whose texture is to change, see `render`: worth keeping where it changes more than once."""
         moved = mesh.points + self.mobility * shift
         rows, columns = _bounds(moved, image_rgb.shape[:2])
         origin = np.array([columns.start, rows.start], np.float32)
@@ -70,18 +107,15 @@ class Renderer:
         field = interpolate(covered, moved - origin, self._frame.triangles, values)
         texel_x, texel_y = field[..., 2], field[..., 3]
         seen = _look_up(coverage, texel_x, texel_y) * (covered >= 0)
-        share = renewal * _look_up(coverage * self.fade, texel_x, texel_y) * (covered >= 0)
+        share = _look_up(coverage * self.fade, texel_x, texel_y) * (covered >= 0)
         if self._keep:
             free = 1 - region_mask(self._keep, mesh.points - origin, size)
             seen, share = seen * free, share * free
-        shift = field[..., :2] * seen[..., None]
-        before = image_rgb[rows, columns]
-        warped = _warp(image_rgb, shift, origin)
+        warped = _warp(image_rgb, field[..., :2] * seen[..., None], origin)
         skin = _look_up(self._frame.skin * coverage, texel_x, texel_y) * (covered >= 0)
         texel = float(np.ptp(moved[:, 0]) / np.ptp(self._frame.vertices[:, 0]))
-        new = 255 * _look_up(texture_rgb, texel_x, texel_y) + _grain(warped, skin, texel)
-        after = np.clip(np.rint(warped + share[..., None] * (new - warped)), 0, 255).astype(np.uint8)
-        return Rendering(rows, columns, after, (after != before).any(2))
+        before = image_rgb[rows, columns]
+        return Laid(rows, columns, before, warped, texel_x, texel_y, share, _grain(warped, skin, texel))
 
 
 def _mobility(vertices: FloatArray) -> FloatArray:

@@ -9,7 +9,7 @@ import numpy as np
 
 from reverse_personalization.engines.compact.codec import Encoding, FaceCodec
 from reverse_personalization.engines.compact.rendering import Renderer
-from reverse_personalization.engines.compact.textures import smooth
+from reverse_personalization.engines.compact.textures import Blurring
 from reverse_personalization.faces import topology
 from reverse_personalization.faces.alignment import arcface_crop, transform_points
 from reverse_personalization.faces.compositing import paste
@@ -27,6 +27,8 @@ LONGEST, SHORTEST = 7.0, 5.0
 MOST_STRIDES, FEW_STRIDES = 5, 3
 # Levels of a picture for each unit of a texture.
 LEVELS = 255.0
+# From codes (float32 d) to a likeness, and how it follows them (float32 d).
+Noticing = Callable[[FloatArray], tuple[float, FloatArray]]
 UNMOVED: FloatArray = np.zeros((topology.VERTICES, 2), np.float32)
 
 
@@ -58,7 +60,7 @@ class Sight:
         """Take what makes codes a picture, and how many strides a way has at most."""
         self._codec, self._renderer, self._strides = codec, renderer, strides
         self._gradient = SFaceGradient()
-        self._modelled = codec.frame.modelled.astype(np.float32)
+        self._blurred = Blurring(codec.frame.modelled.astype(np.float32))
 
     def away(
         self,
@@ -80,9 +82,9 @@ class Sight:
             never: float32 d x k, orthonormal: what stays.
             within: brings codes back to what faces have.
         """
-        here, gone = start, 0.0
+        here, gone, noticing = start, 0.0, self._noticing(view, encoding, own)
         for _ in range(self._strides):
-            likeness, noticed = self._noticed(view, encoding, here, own)
+            likeness, noticed = noticing(here)
             noticed = noticed - never @ (never.T @ noticed)
             slope = max(float(np.linalg.norm(noticed)), 1e-6)
             left = (likeness - UNLIKE) / (KEPT_SLOPE * slope)
@@ -95,12 +97,17 @@ class Sight:
                 break
         return here
 
-    def _noticed(self, view: View, encoding: Encoding, codes: FloatArray, own: FloatArray) -> tuple[float, FloatArray]:
-        """The likeness, and how it follows the codes, apart from the light that they change, float32 d."""
-        decoding = self._codec.decode(encoding, codes)
-        face = view.crop_rgb, view.mesh, encoding.coverage, decoding.texture, UNMOVED
-        seen = paste(view.crop_rgb, self._renderer.render(*face, renewal=decoding.renewal))
-        likeness, of_pixels = self._gradient(seen, own)
-        changing = (encoding.coverage * self._renderer.fade)[..., None]
-        of_texels = LEVELS * changing * self._codec.frame.gathered(of_pixels, view.mesh.points)
-        return likeness, self._codec.follow(encoding, of_texels - smooth(of_texels, self._modelled, LIGHT_SCALE))
+    def _noticing(self, view: View, encoding: Encoding, own: FloatArray) -> Noticing:
+        """What tells a face's likeness to somebody, and how it follows codes, apart from the light that they change."""
+        laid = self._renderer.laid(view.crop_rgb, view.mesh, encoding.coverage, UNMOVED)
+        gathered = self._codec.frame.gathering(view.mesh.points)
+        changing = LEVELS * (encoding.coverage * self._renderer.fade)[..., None]
+
+        def noticed(codes: FloatArray) -> tuple[float, FloatArray]:
+            decoding = self._codec.decode(encoding, codes)
+            seen = paste(view.crop_rgb, laid.drawn(decoding.texture, renewal=decoding.renewal))
+            likeness, of_pixels = self._gradient(seen, own)
+            of_texels = changing * gathered(of_pixels)
+            return likeness, self._codec.follow(encoding, of_texels - self._blurred(of_texels, LIGHT_SCALE))
+
+        return noticed

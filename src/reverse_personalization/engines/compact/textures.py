@@ -60,10 +60,23 @@ def luma_of(texture_rgb: FloatArray) -> FloatArray:
     return np.asarray(texture_rgb @ np.array([0.299, 0.587, 0.114], np.float32), np.float32)
 
 
-def smooth(texture: FloatArray, seen: FloatArray, scale: float) -> FloatArray:
-    """A SIZE x SIZE x k texture blurred by a Gaussian of `scale` texels, where it is seen."""
-    total = cv2.GaussianBlur(texture * seen[..., None], (0, 0), scale).reshape(texture.shape)
-    return np.asarray(total / (cv2.GaussianBlur(seen, (0, 0), scale)[..., None] + 1e-3), np.float32)
+class Blurring:
+    """Blurs what a mask shows of textures; how much of it is there is computed once for each scale."""
+
+    def __init__(self, mask: FloatArray) -> None:
+        """Take a mask: float32 SIZE x SIZE, 0 to 1."""
+        self.mask = mask
+        self._there: dict[float, FloatArray] = {}
+
+    def __call__(self, texture: FloatArray, scale: float) -> FloatArray:
+        """A SIZE x SIZE or SIZE x SIZE x k texture blurred by a Gaussian of `scale` texels."""
+        if scale not in self._there:
+            self._there[scale] = cv2.GaussianBlur(self.mask, (0, 0), scale) + np.float32(1e-3)
+        mask, there = self.mask, self._there[scale]
+        if texture.ndim > mask.ndim:
+            mask, there = mask[..., None], there[..., None]
+        total = cv2.GaussianBlur(texture * mask, (0, 0), scale).reshape(texture.shape)
+        return np.asarray(total / there, np.float32)
 
 
 def mirrored(texture: FloatArray, light: FloatArray) -> FloatArray:
