@@ -34,7 +34,7 @@ def finished(
     lips: Any = 0 * SEEN,
 ) -> Any:
     features = (lips,) if feature is None else (feature, lips)
-    frame: Any = SimpleNamespace(skin=skin, features=features, inward=inward)
+    frame: Any = SimpleNamespace(skin=skin, features=features, inward=inward, nose=0 * SEEN)
     return Finish.of(source, seen, frame).applied(texture)
 
 
@@ -115,7 +115,7 @@ def test_skin_that_was_asked_for_may_be_rough() -> None:
     smooth, rough = skin(0.01), skin(0.08, seed=1)
     for texture in (smooth, rough):  # a face has hair and eyes, which say what the photo exposes
         texture[:16], texture[-16:] = 0.1, 0.9
-    frame: Any = SimpleNamespace(skin=SEEN, features=(0 * SEEN,), inward=FAR_INSIDE)
+    frame: Any = SimpleNamespace(skin=SEEN, features=(0 * SEEN,), inward=FAR_INSIDE, nose=0 * SEEN)
     finish = Finish.of(smooth, SEEN, frame)
     asked, bounded, given = (
         detail(of[24:-24]) for of in (finish.applied(rough, roughness=4.0), finish.applied(rough), rough)
@@ -157,7 +157,7 @@ def test_no_light_stands_where_brows_were() -> None:
 
 def test_what_is_wished_may_be_as_dark_and_rough_as_it_is() -> None:
     source, rough = skin(0.002), skin(0.06, seed=1) - 0.15
-    frame: Any = SimpleNamespace(skin=SEEN, features=(0 * SEEN,), inward=FAR_INSIDE)
+    frame: Any = SimpleNamespace(skin=SEEN, features=(0 * SEEN,), inward=FAR_INSIDE, nose=0 * SEEN)
     wished = Finish.of(source, SEEN, frame, change_rgb=skin(0.06, seed=2) - 0.65).applied(rough)
     held = Finish.of(source, SEEN, frame).applied(rough)
     assert wished.mean() < 0.4
@@ -167,7 +167,7 @@ def test_what_is_wished_may_be_as_dark_and_rough_as_it_is() -> None:
 
 def test_age_shows_in_lines_and_not_in_patches() -> None:
     source = skin(0.01)
-    frame: Any = SimpleNamespace(skin=SEEN, features=(0 * SEEN,), inward=FAR_INSIDE)
+    frame: Any = SimpleNamespace(skin=SEEN, features=(0 * SEEN,), inward=FAR_INSIDE, nose=0 * SEEN)
     held, aged = (Finish.of(source, SEEN, frame, rougher=rougher) for rougher in (1.0, 3.0))
     lines, patches = (skin(0.08, scale=scale, seed=1) for scale in (1.0, 10.0))
     assert detail(aged.applied(lines)) > 1.5 * detail(held.applied(lines))

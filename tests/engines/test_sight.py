@@ -67,7 +67,7 @@ def test_who_is_no_longer_known_is_pushed_as_far_as_strides_ask_at_least(
 ) -> None:
     encoded, own, stranger = of_portrait
     way = compact_engine._owns([encoded], [-own], [stranger])[0]
-    assert MILDEST * np.linalg.norm(way) == pytest.approx(SHORTEST, rel=0.1)
+    assert 0.9 * SHORTEST < MILDEST * np.linalg.norm(way) < 1.5 * SHORTEST
 
 
 def test_what_is_kept_and_what_is_told_apart_stays(compact_engine: CompactEngine, way: Any) -> None:

@@ -31,7 +31,7 @@ from reverse_personalization.noise import KeyedNoise
 from reverse_personalization.threads import side_by_side
 
 # Standard deviations beyond which a code is no face's, and root mean square of the codes that change.
-CODE_LIMIT, NORM_LIMIT = 3.0, 1.6
+CODE_LIMIT, NORM_LIMIT = 3.0, 1.45
 BATCH = 64
 # The paper's mildest guidance, -5, leads all the way that `Sight.away` finds.
 MILDEST = 5.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -21,14 +22,15 @@ OVEREXPOSED = 0.2
 # Texels that part structure into bands. In each of them, and over so many times its texels, a stranger's skin is no
 # rougher than so much of the source's and so much more, nor than so much anywhere: a child gets no wrinkles, blurred
 # faces stay blurred, and the shadows of hair and noses let no others fall beside them.
-BANDS, AROUND, ROUGHEST, SMOOTHEST, MOST_ROUGH = (1.5, 3.0, 6.0, 12.0), 2.0, 0.8, 0.002, 0.02
+BANDS, AROUND, ROUGHEST, SMOOTHEST, MOST_ROUGH = (1.5, 3.0, 6.0, 12.0), 2.0, 1.2, 0.002, 0.03
 # Where skin is to show age, bands up to so many texels have its lines; coarser ones would look like dirt.
 LINES = 3.0
 # What changes more slowly than all bands is mostly light. It changes by no more than about so much so many texels from
 # the outline, by less nearer to it, as it goes on beyond, and by so much at least.
-MOST_SLOW, INNER, LEAST_SLOW = 0.02, 50.0, 0.01
+MOST_SLOW, INNER, LEAST_SLOW = 0.03, 50.0, 0.01
 # Brows, eyes and lips are as a whole as bold as the source's in each of these bands: hair is as dark as elsewhere on
-# the head, and make-up stays. What is fainter is made stronger, by so much at most.
+# the head, and make-up stays. What is fainter is made stronger, by so much at most. Noses are no bolder either; counted
+# as skin, they lost nostrils and sides.
 OF_FEATURES, MOST_GAIN = (1.5, 3.0, 6.0), 1.5
 # What changes more slowly than those bands changes by no more than about so much there.
 MOST_COARSE = 0.05
@@ -41,6 +43,20 @@ LEAST_SEEN = 20.0
 LEAST_SHARE = 1e-3
 
 
+class Feature(NamedTuple):
+    """A part of a face that has structure of its own.
+
+    Attributes:
+        weight: float32 SIZE x SIZE, 0 to 1: where it is seen.
+        boldness: in each of `OF_FEATURES`.
+        most_gain: how many times as bold as it is a new one is made at most.
+    """
+
+    weight: FloatArray
+    boldness: tuple[float, ...]
+    most_gain: float
+
+
 @dataclass(frozen=True, eq=False)
 class Finish:
     """What a face's photo lets a new texture of it look like.
@@ -51,8 +67,7 @@ class Finish:
         roughness: that skin may have in each of `BANDS`, float32 SIZE x SIZE.
         shade: float32 SIZE x SIZE, luma that changes more slowly.
         most: float32 SIZE x SIZE, by how much that may change.
-        features: float32 SIZE x SIZE each, 0 to 1.
-        boldness: of each feature, in each of `OF_FEATURES`.
+        features: brows, eyes, lips and nose, as far as they are seen.
         coarse: float32 SIZE x SIZE, luma that changes more slowly than those.
         hue: float32 SIZE x SIZE x 3, RGB where luma is 1, of skin and lips.
         darkest: luma.
@@ -64,8 +79,7 @@ class Finish:
     roughness: tuple[FloatArray, ...]
     shade: FloatArray
     most: FloatArray
-    features: tuple[FloatArray, ...]
-    boldness: tuple[tuple[float, ...], ...]
+    features: tuple[Feature, ...]
     coarse: FloatArray
     hue: FloatArray
     darkest: float
@@ -95,8 +109,13 @@ class Finish:
         texture_rgb = texture_rgb if change_rgb is None else texture_rgb + change_rgb
         luma = luma_of(texture_rgb)
         *bands, shade = _bands(luma, skin, BANDS)
-        features = tuple(weight for one in frame.features if (weight := seen * one).sum() >= LEAST_SEEN)
         *of_features, coarse = _bands(luma, whole, OF_FEATURES)
+        parts = *((one, MOST_GAIN) for one in frame.features), (frame.nose, 1.0)
+        features = tuple(
+            Feature(weight, _boldness(of_features, weight), gain)
+            for one, gain in parts
+            if (weight := seen * one).sum() >= LEAST_SEEN
+        )
         return cls(
             whole,
             skin,
@@ -107,7 +126,6 @@ class Finish:
             shade,
             MOST_SLOW * smoothstep(frame.inward / INNER),
             features,
-            tuple(_boldness(of_features, features)),
             coarse,
             _hue(texture_rgb, luma, seen, frame),
             float(np.quantile(luma[seen > 0.5], DARKEST)) if (seen > 0.5).any() else -np.inf,
@@ -142,12 +160,11 @@ class Finish:
         """What of a texture's features is stronger than the source's, less what is missing, SIZE x SIZE."""
         *bands, coarse = _bands(luma, self.seen, OF_FEATURES)
         excess = _beyond(coarse - self.coarse, MOST_COARSE) * (self.seen.mask - self.skin.mask)
-        of_features = zip(self.features, self.boldness, _boldness(bands, self.features), strict=True)
-        for feature, source, bold in of_features:
-            for band, wanted, there in zip(bands, source, bold, strict=True):
-                gain = min(wanted / (there + 1e-6), MOST_GAIN)
+        for feature in self.features:
+            for band, wanted, there in zip(bands, feature.boldness, _boldness(bands, feature.weight), strict=True):
+                gain = min(wanted / (there + 1e-6), feature.most_gain)
                 # What is made bolder gets darker: brighter as well, brows would stand in light.
-                excess += (1 - gain) * feature * (band if gain < 1 else np.minimum(band, 0))
+                excess += (1 - gain) * feature.weight * (band if gain < 1 else np.minimum(band, 0))
         return excess
 
     def _overexposure(self, luma: FloatArray) -> FloatArray:
@@ -196,10 +213,9 @@ def _allowed(band: FloatArray, most: FloatArray | float, skin: Blurring, scale: 
     return np.asarray(np.minimum(ROUGHEST * _roughness(band, skin, scale) + SMOOTHEST, most), np.float32)
 
 
-def _boldness(bands: list[FloatArray], features: tuple[FloatArray, ...]) -> list[tuple[float, ...]]:
-    """How strong bands are on each feature: their root mean square."""
-    squares = np.stack([band.ravel() ** 2 for band in bands])
-    return [tuple(np.sqrt(squares @ one.ravel() / one.sum()).tolist()) for one in features]
+def _boldness(bands: list[FloatArray], weight: FloatArray) -> tuple[float, ...]:
+    """How strong bands are on a feature: their root mean square."""
+    return tuple(float(np.sqrt(np.vdot(band**2, weight) / weight.sum())) for band in bands)
 
 
 def _hue(texture_rgb: FloatArray, luma: FloatArray, seen: FloatArray, frame: CanonicalFrame) -> FloatArray:

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from reverse_personalization.faces import topology
 from reverse_personalization.faces.face import ByteArray, FloatArray, Mesh
+from reverse_personalization.faces.regions import REGIONS
 from reverse_personalization.faces.warping import interpolate, rasterise
 
 SIZE = 128
 MARGIN = 4.0
-# Texels around brows, eyes and lips that are not counted as skin.
+# Texels around brows, eyes, nose and lips that are not counted as skin.
 BORDER = 5
 # Below this cosine between a triangle and its frontal self, a texel is seen too obliquely to be trusted.
 OBLIQUE, FRONTAL = 0.15, 0.45
@@ -37,12 +38,12 @@ class CanonicalFrame:
         self.interior = polygons(self.vertices, topology.RIGHT_EYE, topology.LEFT_EYE, topology.INNER_LIPS)
         self.modelled: NDArray[np.bool_] = (self._covered >= 0) & ~self.interior
         self.inward = distance(~((self._covered >= 0) | self.interior))
-        self.features = (
-            _soft(self.vertices, topology.RIGHT_BROW, topology.LEFT_BROW),
-            _soft(self.vertices, topology.RIGHT_EYE, topology.LEFT_EYE),
-            _soft(self.vertices, topology.OUTER_LIPS),
-        )
-        self.skin: FloatArray = 1 - np.max(self.features, 0)
+        brows = _soft(self.vertices, topology.RIGHT_BROW, topology.LEFT_BROW)
+        eyes = _soft(self.vertices, topology.RIGHT_EYE, topology.LEFT_EYE)
+        nose, lips = (_soft(self.vertices, ring) for ring in (*REGIONS["nose"], topology.OUTER_LIPS))
+        self.features, self.nose = (brows, eyes, lips), nose
+        self.grained: FloatArray = 1 - np.max(self.features, 0)
+        self.skin: FloatArray = np.minimum(self.grained, 1 - nose)
 
     def to_texels(self, plane: FloatArray) -> FloatArray:
         """Canonical x, y (n x 2) as texel coordinates."""

@@ -112,7 +112,7 @@ class Renderer:
             free = 1 - region_mask(self._keep, mesh.points - origin, size)
             seen, share = seen * free, share * free
         warped = _warp(image_rgb, field[..., :2] * seen[..., None], origin)
-        skin = _look_up(self._frame.skin * coverage, texel_x, texel_y) * (covered >= 0)
+        skin = _look_up(self._frame.grained * coverage, texel_x, texel_y) * (covered >= 0)
         texel = float(np.ptp(moved[:, 0]) / np.ptp(self._frame.vertices[:, 0]))
         before = image_rgb[rows, columns]
         return Laid(rows, columns, before, warped, texel_x, texel_y, share, _grain(warped, skin, texel))
