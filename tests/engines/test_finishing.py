@@ -32,9 +32,10 @@ def finished(
     feature: Any = None,
     inward: Any = FAR_INSIDE,
     lips: Any = 0 * SEEN,
+    nose: Any = 0 * SEEN,
 ) -> Any:
     features = (lips,) if feature is None else (feature, lips)
-    frame: Any = SimpleNamespace(skin=skin, features=features, inward=inward, nose=0 * SEEN)
+    frame: Any = SimpleNamespace(skin=skin, features=features, inward=inward, nose=nose)
     return Finish.of(source, seen, frame).applied(texture)
 
 
@@ -86,6 +87,22 @@ def test_brows_are_as_bold_as_the_source_s(source: float, texture: float, least:
     feature[40:56, 30:98] = 1
     became = finished(skin(source), skin(texture, seed=1), SEEN, 0 * SEEN, feature=feature)
     assert least < (became - 0.5)[40:56, 30:98].std() / source < most  # sharpened at last
+
+
+def test_noses_have_nostrils_elsewhere_and_no_bolder_ones() -> None:
+    nose = np.zeros_like(SEEN)
+    nose[40:90, 40:88] = 1
+    source, texture = skin(0.005), skin(0.005, seed=1)
+    for face, spot in ((source, slice(50, 56)), (texture, slice(70, 76))):
+        face[:16] = 0.1  # hair, which says what the photo exposes
+        face[spot, spot] -= 0.2
+    of_nose, of_skin = (
+        0.5 - finished(source, dark, SEEN, 1 - part, nose=part)[70:76, 70:76].mean()
+        for dark, part in ((texture, nose), (texture, 0 * nose))
+    )
+    assert of_nose > 0.1 > 1.5 * of_skin
+    faint = np.asarray(0.5 + 0.2 * (texture - 0.5), np.float32)
+    assert 0.5 - finished(source, faint, SEEN, 1 - nose, nose=nose)[70:76, 70:76].mean() < 1.3 * 0.04
 
 
 def test_what_is_hardly_there_is_not_blown_up() -> None:
@@ -172,3 +189,11 @@ def test_age_shows_in_lines_and_not_in_patches() -> None:
     lines, patches = (skin(0.08, scale=scale, seed=1) for scale in (1.0, 10.0))
     assert detail(aged.applied(lines)) > 1.5 * detail(held.applied(lines))
     assert detail(aged.applied(patches)) < 1.2 * detail(held.applied(patches))
+
+
+def test_masks_of_the_frame_are_shares(compact_engine: Any) -> None:
+    frame = compact_engine._codec.frame
+    for mask in (*frame.features, frame.nose, frame.skin, frame.grained):
+        assert mask.min() >= 0
+        assert mask.max() <= 1
+        assert mask.dtype == np.float32

@@ -132,7 +132,8 @@ def _soft(vertices: FloatArray, *parts: tuple[int, ...]) -> FloatArray:
     for part in parts:
         cv2.fillConvexPoly(mask, cv2.convexHull(np.round(vertices[list(part)]).astype(np.int32)), 1)
     around = cv2.dilate(mask, np.ones((BORDER, BORDER))).astype(np.float32)
-    return np.asarray(cv2.GaussianBlur(around, (0, 0), BORDER / 2), np.float32)
+    # A blur of ones may come out above one, and what is left of skin must not be negative.
+    return np.minimum(cv2.GaussianBlur(around, (0, 0), BORDER / 2), np.float32(1))
 
 
 def polygons(vertices: FloatArray, *rings: tuple[int, ...]) -> NDArray[np.bool_]:
