@@ -16,8 +16,8 @@ from reverse_personalization.faces.warping import interpolate, rasterise
 
 SIZE = 128
 MARGIN = 4.0
-# Texels around brows, eyes, nose and lips that are not counted as skin.
-BORDER = 5
+# Texels around brows, eyes and lips that are not counted as skin, and around noses: below them shadows are moustaches.
+BORDER, OF_NOSE = 5, 3
 # Below this cosine between a triangle and its frontal self, a texel is seen too obliquely to be trusted.
 OBLIQUE, FRONTAL = 0.15, 0.45
 
@@ -38,12 +38,14 @@ class CanonicalFrame:
         self.interior = polygons(self.vertices, topology.RIGHT_EYE, topology.LEFT_EYE, topology.INNER_LIPS)
         self.modelled: NDArray[np.bool_] = (self._covered >= 0) & ~self.interior
         self.inward = distance(~((self._covered >= 0) | self.interior))
-        brows = _soft(self.vertices, topology.RIGHT_BROW, topology.LEFT_BROW)
-        eyes = _soft(self.vertices, topology.RIGHT_EYE, topology.LEFT_EYE)
-        nose, lips = (_soft(self.vertices, ring) for ring in (*REGIONS["nose"], topology.OUTER_LIPS))
-        self.features, self.nose = (brows, eyes, lips), nose
+        self.features = (
+            _soft(self.vertices, topology.RIGHT_BROW, topology.LEFT_BROW),
+            _soft(self.vertices, topology.RIGHT_EYE, topology.LEFT_EYE),
+            _soft(self.vertices, topology.OUTER_LIPS),
+        )
+        self.nose = _soft(self.vertices, *REGIONS["nose"], border=OF_NOSE)
         self.grained: FloatArray = 1 - np.max(self.features, 0)
-        self.skin: FloatArray = np.minimum(self.grained, 1 - nose)
+        self.skin: FloatArray = np.minimum(self.grained, 1 - self.nose)
 
     def to_texels(self, plane: FloatArray) -> FloatArray:
         """Canonical x, y (n x 2) as texel coordinates."""
@@ -126,14 +128,14 @@ def distance(mask: NDArray[np.bool_]) -> FloatArray:
     return np.asarray(cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 5), np.float32)
 
 
-def _soft(vertices: FloatArray, *parts: tuple[int, ...]) -> FloatArray:
+def _soft(vertices: FloatArray, *parts: tuple[int, ...], border: int = BORDER) -> FloatArray:
     """float32 SIZE x SIZE: 1 on the hulls of parts and somewhat around them, 0 elsewhere, with soft borders."""
     mask = np.zeros((SIZE, SIZE), np.uint8)
     for part in parts:
         cv2.fillConvexPoly(mask, cv2.convexHull(np.round(vertices[list(part)]).astype(np.int32)), 1)
-    around = cv2.dilate(mask, np.ones((BORDER, BORDER))).astype(np.float32)
+    around = cv2.dilate(mask, np.ones((border, border))).astype(np.float32)
     # A blur of ones may come out above one, and what is left of skin must not be negative.
-    return np.minimum(cv2.GaussianBlur(around, (0, 0), BORDER / 2), np.float32(1))
+    return np.minimum(cv2.GaussianBlur(around, (0, 0), border / 2), np.float32(1))
 
 
 def polygons(vertices: FloatArray, *rings: tuple[int, ...]) -> NDArray[np.bool_]:
