@@ -35,7 +35,7 @@ def finished(
     nose: Any = 0 * SEEN,
 ) -> Any:
     features = (lips,) if feature is None else (feature, lips)
-    frame: Any = SimpleNamespace(skin=skin, features=features, inward=inward, nose=nose)
+    frame: Any = SimpleNamespace(skin=skin, features=features, inward=inward, nose=nose, grained=np.maximum(skin, nose))
     return Finish.of(source, seen, frame).applied(texture)
 
 
@@ -132,7 +132,7 @@ def test_skin_that_was_asked_for_may_be_rough() -> None:
     smooth, rough = skin(0.01), skin(0.08, seed=1)
     for texture in (smooth, rough):  # a face has hair and eyes, which say what the photo exposes
         texture[:16], texture[-16:] = 0.1, 0.9
-    frame: Any = SimpleNamespace(skin=SEEN, features=(0 * SEEN,), inward=FAR_INSIDE, nose=0 * SEEN)
+    frame: Any = SimpleNamespace(skin=SEEN, features=(0 * SEEN,), inward=FAR_INSIDE, nose=0 * SEEN, grained=SEEN)
     finish = Finish.of(smooth, SEEN, frame)
     asked, bounded, given = (
         detail(of[24:-24]) for of in (finish.applied(rough, roughness=4.0), finish.applied(rough), rough)
@@ -152,6 +152,20 @@ def test_what_gets_darker_keeps_its_colour() -> None:
         one[0] - one[2] * lit[48, 64, 0] / lit[48, 64, 2] for one in (grey[48, 64], became, lit[48, 64])
     )
     assert abs(of_new - of_skin) < 0.5 * abs(of_grey - of_skin)
+
+
+def test_skin_that_gets_darker_loses_no_colour() -> None:
+    lit = np.asarray(skin(0.01) * (1.3, 0.95, 0.7), np.float32)
+    lit[:16] = 0.1  # hair, which says what the photo exposes
+    grey = lit.copy()
+    grey[60:68, 60:68] -= 0.2
+    nose = np.zeros_like(SEEN)
+    nose[54:74, 54:74] = 1
+    lit[56:58, 56:58] -= 0.3  # what sets the measure of noses
+    became = finished(lit, grey, SEEN, 1 - nose, nose=nose)[62:66, 62:66].mean((0, 1))
+    before = lit[62:66, 62:66].mean((0, 1))
+    assert became.mean() < before.mean() - 0.05
+    assert became[0] - became[2] > 0.85 * (before[0] - before[2])
 
 
 def test_edges_get_no_halos() -> None:
@@ -174,7 +188,7 @@ def test_no_light_stands_where_brows_were() -> None:
 
 def test_what_is_wished_may_be_as_dark_and_rough_as_it_is() -> None:
     source, rough = skin(0.002), skin(0.06, seed=1) - 0.15
-    frame: Any = SimpleNamespace(skin=SEEN, features=(0 * SEEN,), inward=FAR_INSIDE, nose=0 * SEEN)
+    frame: Any = SimpleNamespace(skin=SEEN, features=(0 * SEEN,), inward=FAR_INSIDE, nose=0 * SEEN, grained=SEEN)
     wished = Finish.of(source, SEEN, frame, change_rgb=skin(0.06, seed=2) - 0.65).applied(rough)
     held = Finish.of(source, SEEN, frame).applied(rough)
     assert wished.mean() < 0.4
@@ -184,7 +198,7 @@ def test_what_is_wished_may_be_as_dark_and_rough_as_it_is() -> None:
 
 def test_age_shows_in_lines_and_not_in_patches() -> None:
     source = skin(0.01)
-    frame: Any = SimpleNamespace(skin=SEEN, features=(0 * SEEN,), inward=FAR_INSIDE, nose=0 * SEEN)
+    frame: Any = SimpleNamespace(skin=SEEN, features=(0 * SEEN,), inward=FAR_INSIDE, nose=0 * SEEN, grained=SEEN)
     held, aged = (Finish.of(source, SEEN, frame, rougher=rougher) for rougher in (1.0, 3.0))
     lines, patches = (skin(0.08, scale=scale, seed=1) for scale in (1.0, 10.0))
     assert detail(aged.applied(lines)) > 1.5 * detail(held.applied(lines))

@@ -22,12 +22,12 @@ OVEREXPOSED = 0.2
 # Texels that part structure into bands. In each of them, and over so many times its texels, a stranger's skin is no
 # rougher than so much of the source's and so much more, nor than so much anywhere: a child gets no wrinkles, blurred
 # faces stay blurred, and the shadows of hair and noses let no others fall beside them.
-BANDS, AROUND, ROUGHEST, SMOOTHEST, MOST_ROUGH = (1.5, 3.0, 6.0, 12.0), 2.0, 1.2, 0.002, 0.03
+BANDS, AROUND, ROUGHEST, SMOOTHEST, MOST_ROUGH = (1.5, 3.0, 6.0, 12.0), 2.0, 0.8, 0.002, 0.02
 # Where skin is to show age, bands up to so many texels have its lines; coarser ones would look like dirt.
 LINES = 3.0
 # What changes more slowly than all bands is mostly light. It changes by no more than about so much so many texels from
 # the outline, by less nearer to it, as it goes on beyond, and by so much at least.
-MOST_SLOW, INNER, LEAST_SLOW = 0.03, 50.0, 0.01
+MOST_SLOW, INNER, LEAST_SLOW = 0.02, 50.0, 0.01
 # Brows, eyes and lips are as a whole as bold as the source's in each of these bands: hair is as dark as elsewhere on
 # the head, and make-up stays. What is fainter is made stronger, by so much at most. Noses are no bolder either; counted
 # as skin, they lost nostrils and sides.
@@ -70,6 +70,7 @@ class Finish:
         features: brows, eyes, lips and nose, as far as they are seen.
         coarse: float32 SIZE x SIZE, luma that changes more slowly than those.
         hue: float32 SIZE x SIZE x 3, RGB where luma is 1, of skin and lips.
+        plain: float32 SIZE x SIZE, 0 to 1: where there are neither hairs nor eyes nor lips.
         darkest: luma.
         brightest: float32 SIZE x SIZE, luma.
     """
@@ -82,6 +83,7 @@ class Finish:
     features: tuple[Feature, ...]
     coarse: FloatArray
     hue: FloatArray
+    plain: FloatArray
     darkest: float
     brightest: FloatArray
 
@@ -128,6 +130,7 @@ class Finish:
             features,
             coarse,
             _hue(texture_rgb, luma, seen, frame),
+            seen * frame.grained,
             float(np.quantile(luma[seen > 0.5], DARKEST)) if (seen > 0.5).any() else -np.inf,
             _brightest(luma, whole),
         )
@@ -145,7 +148,10 @@ class Finish:
         luma -= self.skin.mask * self._rougher(luma, roughness)
         luma -= self._bolder(luma)
         luma -= self._overexposure(luma)
-        return np.asarray(luma[..., None] * self.hue + of_hue - _beyond(of_hue, MOST_HUE), np.float32)
+        # Skin that gets darker loses no colour: grey shades look like dirt.
+        colourful = luma + self.plain * np.maximum(self.shade - luma, 0)
+        coloured = luma[..., None] + colourful[..., None] * (self.hue - 1)
+        return np.asarray(coloured + of_hue - _beyond(of_hue, MOST_HUE), np.float32)
 
     def _rougher(self, luma: FloatArray, times: float) -> FloatArray:
         """What of a texture's skin is beyond so many times the structure that it may have, SIZE x SIZE."""
