@@ -175,4 +175,4 @@ def test_settling_brings_the_expression_back(portrait: Any, compact_engine: Comp
             after = expression(mesher.again(paste(image, rendering), encoded.context.mesh))
             lost[way].append(float(np.linalg.norm(after - before)))
         np.testing.assert_array_equal(settled.codes[encoded.keep == 1], encoded.x0[encoded.keep == 1])
-    assert np.mean(lost["settled"]) < 0.95 * np.mean(lost["only in its place"])
+    assert np.mean(lost["settled"]) < 0.98 * np.mean(lost["only in its place"])
