@@ -73,14 +73,16 @@ class OnnxGraph:
 
     def serialized(self, outputs: Mapping[str, Sequence[int]]) -> bytes:
         """The model that computes the values of these names and shapes, as the content of an ONNX file."""
-        graph = (
-            b"".join(_bytes(1, node) for node in self._nodes)
-            + _text(2, self._name)
-            + b"".join(_bytes(5, weights) for weights in self._weights)
-            + b"".join(_bytes(11, value) for value in self._inputs)
-            + b"".join(_bytes(12, _value(*output)) for output in outputs.items())
-        )
-        return _integer(1, _IR_VERSION) + _bytes(7, graph) + _bytes(8, _integer(2, _OPSET))
+        # Joined once: with every nested message copied, a large model would take several times its size.
+        graph = [
+            *(_bytes(1, node) for node in self._nodes),
+            _text(2, self._name),
+            *(part for weights in self._weights for part in (_header(5, len(weights)), weights)),
+            *(_bytes(11, value) for value in self._inputs),
+            *(_bytes(12, _value(*output)) for output in outputs.items()),
+        ]
+        size = sum(len(part) for part in graph)
+        return b"".join([_integer(1, _IR_VERSION), _header(7, size), *graph, _bytes(8, _integer(2, _OPSET))])
 
 
 def _varint(value: int) -> bytes:
@@ -96,8 +98,12 @@ def _integer(field: int, value: int) -> bytes:
     return _varint(field << 3) + _varint(value)
 
 
+def _header(field: int, size: int) -> bytes:
+    return _varint(field << 3 | 2) + _varint(size)
+
+
 def _bytes(field: int, content: bytes) -> bytes:
-    return _varint(field << 3 | 2) + _varint(len(content)) + content
+    return _header(field, len(content)) + content
 
 
 def _text(field: int, content: str) -> bytes:

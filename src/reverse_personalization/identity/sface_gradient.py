@@ -42,7 +42,9 @@ class SFaceGradient:
     def __init__(self) -> None:
         """Read SFace's weights as OpenCV holds them."""
         net = cv2.dnn.readNetFromONNX(str(weights.path("sface")))
-        model, self._outputs = _model(list(_layers(net)), *_head(net))
+        layers, head = list(_layers(net)), _head(net)
+        model, self._outputs = _model(layers, *head)
+        del net, layers, head  # not while OpenCV holds the model twice
         self._net = cv2.dnn.readNetFromONNX(np.frombuffer(model, np.uint8))
 
     def __call__(self, crop_rgb: ByteArray, known: FloatArray) -> tuple[float, FloatArray]:
