@@ -35,7 +35,7 @@ CODE_LIMIT, NORM_LIMIT = 3.0, 1.45
 BATCH = 64
 # The paper's mildest guidance, -5, leads all the way that `Sight.away` finds.
 MILDEST = 5.0
-# Faces at a time that are looked at as the guide sees them, which takes most of the time; each takes .1 GB.
+# Faces at a time that are looked at as the guide sees them, which takes most of the time; each takes .2 GB.
 MOST_SIGHTS = 4
 
 
