@@ -35,7 +35,7 @@ def finished(
     nose: Any = 0 * SEEN,
 ) -> Any:
     features = (lips,) if feature is None else (feature, lips)
-    frame: Any = SimpleNamespace(skin=skin, features=features, inward=inward, nose=nose, grained=np.maximum(skin, nose))
+    frame: Any = SimpleNamespace(skin=skin, features=features, inward=inward, nose=nose, plain=np.maximum(skin, nose))
     return Finish.of(source, seen, frame).applied(texture)
 
 
@@ -132,7 +132,7 @@ def test_skin_that_was_asked_for_may_be_rough() -> None:
     smooth, rough = skin(0.01), skin(0.08, seed=1)
     for texture in (smooth, rough):  # a face has hair and eyes, which say what the photo exposes
         texture[:16], texture[-16:] = 0.1, 0.9
-    frame: Any = SimpleNamespace(skin=SEEN, features=(0 * SEEN,), inward=FAR_INSIDE, nose=0 * SEEN, grained=SEEN)
+    frame: Any = SimpleNamespace(skin=SEEN, features=(0 * SEEN,), inward=FAR_INSIDE, nose=0 * SEEN, plain=SEEN)
     finish = Finish.of(smooth, SEEN, frame)
     asked, bounded, given = (
         detail(of[24:-24]) for of in (finish.applied(rough, roughness=4.0), finish.applied(rough), rough)
@@ -154,18 +154,22 @@ def test_what_gets_darker_keeps_its_colour() -> None:
     assert abs(of_new - of_skin) < 0.5 * abs(of_grey - of_skin)
 
 
-def test_skin_that_gets_darker_loses_no_colour() -> None:
+@pytest.mark.parametrize("change", [-0.2, 0.2])
+def test_skin_keeps_its_colour_as_it_gets_darker_or_shines(change: float) -> None:
     lit = np.asarray(skin(0.01) * (1.3, 0.95, 0.7), np.float32)
     lit[:16] = 0.1  # hair, which says what the photo exposes
     grey = lit.copy()
-    grey[60:68, 60:68] -= 0.2
+    grey[60:68, 60:68] += change
     nose = np.zeros_like(SEEN)
     nose[54:74, 54:74] = 1
     lit[56:58, 56:58] -= 0.3  # what sets the measure of noses
+    lit[70:72, 56:72] += 0.3  # what shines
     became = finished(lit, grey, SEEN, 1 - nose, nose=nose)[62:66, 62:66].mean((0, 1))
     before = lit[62:66, 62:66].mean((0, 1))
-    assert became.mean() < before.mean() - 0.05
-    assert became[0] - became[2] > 0.85 * (before[0] - before[2])
+    assert np.sign(change) * (became.mean() - before.mean()) > 0.05
+    colour = (became[0] - became[2]) / (before[0] - before[2])
+    assert colour > 0.85
+    assert colour < 1.05 or change < 0
 
 
 def test_edges_get_no_halos() -> None:
@@ -188,7 +192,7 @@ def test_no_light_stands_where_brows_were() -> None:
 
 def test_what_is_wished_may_be_as_dark_and_rough_as_it_is() -> None:
     source, rough = skin(0.002), skin(0.06, seed=1) - 0.15
-    frame: Any = SimpleNamespace(skin=SEEN, features=(0 * SEEN,), inward=FAR_INSIDE, nose=0 * SEEN, grained=SEEN)
+    frame: Any = SimpleNamespace(skin=SEEN, features=(0 * SEEN,), inward=FAR_INSIDE, nose=0 * SEEN, plain=SEEN)
     wished = Finish.of(source, SEEN, frame, change_rgb=skin(0.06, seed=2) - 0.65).applied(rough)
     held = Finish.of(source, SEEN, frame).applied(rough)
     assert wished.mean() < 0.4
@@ -198,7 +202,7 @@ def test_what_is_wished_may_be_as_dark_and_rough_as_it_is() -> None:
 
 def test_age_shows_in_lines_and_not_in_patches() -> None:
     source = skin(0.01)
-    frame: Any = SimpleNamespace(skin=SEEN, features=(0 * SEEN,), inward=FAR_INSIDE, nose=0 * SEEN, grained=SEEN)
+    frame: Any = SimpleNamespace(skin=SEEN, features=(0 * SEEN,), inward=FAR_INSIDE, nose=0 * SEEN, plain=SEEN)
     held, aged = (Finish.of(source, SEEN, frame, rougher=rougher) for rougher in (1.0, 3.0))
     lines, patches = (skin(0.08, scale=scale, seed=1) for scale in (1.0, 10.0))
     assert detail(aged.applied(lines)) > 1.5 * detail(held.applied(lines))
@@ -207,7 +211,24 @@ def test_age_shows_in_lines_and_not_in_patches() -> None:
 
 def test_masks_of_the_frame_are_shares(compact_engine: Any) -> None:
     frame = compact_engine._codec.frame
-    for mask in (*frame.features, frame.nose, frame.skin, frame.grained):
+    for mask in (*frame.features, frame.nose, frame.skin, frame.plain, frame.grained):
         assert mask.min() >= 0
         assert mask.max() <= 1
         assert mask.dtype == np.float32
+
+
+def test_hair_that_reaches_over_the_outline_makes_no_brow_darker() -> None:
+    pale = skin(0.01)
+    haired = pale.copy()
+    haired[:, :10] = 0.05
+    inward = np.tile(np.minimum(np.arange(SIZE), np.arange(SIZE)[::-1]).astype(np.float32), (SIZE, 1))
+    dark = pale.copy()
+    dark[60:68, 20:108] = 0.1
+    brow = np.zeros_like(SEEN)
+    brow[56:72, 16:112] = 1
+    with_hair, without = (
+        finished(source, dark, SEEN, 1 - brow, feature=brow, inward=inward)[60:68, 40:88] for source in (haired, pale)
+    )
+    assert with_hair.min() > 0.9 * without.min() > 0.3
+    counted = finished(haired, dark, SEEN, 1 - brow, feature=brow)[60:68, 40:88]
+    assert counted.min() < with_hair.min() - 0.03

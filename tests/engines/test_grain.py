@@ -30,3 +30,11 @@ def test_a_wrinkle_is_no_grain() -> None:
 def test_smooth_photos_have_no_grain_and_what_is_no_skin_gives_none() -> None:
     assert np.abs(_grain(noisy(0), SKIN, TEXEL)).max() < 1e-3
     assert not _grain(noisy(4), 0 * SKIN, TEXEL).any()
+
+
+def test_brows_have_hairs_and_lashes_are_not_drawn_beside_eyes(compact_engine: Any) -> None:
+    frame = compact_engine._codec.frame
+    brows, eyes, lips = (feature > 0.9 for feature in frame.features)
+    assert frame.grained[brows & ~eyes].mean() > 0.6
+    assert frame.grained[lips].min() > 0.9
+    assert frame.grained[eyes].max() < 0.2

@@ -16,8 +16,10 @@ from reverse_personalization.faces.face import FloatArray
 # Components blur; detail finer than so many texels is made so much stronger, within what so many texels have.
 SHARP_SCALE, SHARPENING, SHARP_AROUND = 1.5, 0.7, 3
 # The photo's exposure holds for the stranger, too: nothing new is darker than this quantile of a face's luma, or
-# brighter than what so many texels around it are, but for such a share of what would be.
+# brighter than what so many texels around it are, but for such a share of what would be. So many texels from the
+# outline hair may reach over it: counted as well, it had let brows end in dark spots.
 DARKEST, BRIGHT_AROUND, BRIGHT_SOFT = 0.02, 13, 3.0
+HAIRLINE = 12.0
 OVEREXPOSED = 0.2
 # Texels that part structure into bands. In each of them, and over so many times its texels, a stranger's skin is no
 # rougher than so much of the source's and so much more, nor than so much anywhere: a child gets no wrinkles, blurred
@@ -130,8 +132,8 @@ class Finish:
             features,
             coarse,
             _hue(texture_rgb, luma, seen, frame),
-            seen * frame.grained,
-            float(np.quantile(luma[seen > 0.5], DARKEST)) if (seen > 0.5).any() else -np.inf,
+            seen * frame.plain,
+            _darkest(luma, seen, frame),
             _brightest(luma, whole),
         )
 
@@ -148,8 +150,8 @@ class Finish:
         luma -= self.skin.mask * self._rougher(luma, roughness)
         luma -= self._bolder(luma)
         luma -= self._overexposure(luma)
-        # Skin that gets darker loses no colour: grey shades look like dirt.
-        colourful = luma + self.plain * np.maximum(self.shade - luma, 0)
+        # Skin keeps its colour as it gets darker, or grey shades look like dirt, or brighter: what shines is white.
+        colourful = luma + self.plain * (self.shade - luma)
         coloured = luma[..., None] + colourful[..., None] * (self.hue - 1)
         return np.asarray(coloured + of_hue - _beyond(of_hue, MOST_HUE), np.float32)
 
@@ -234,6 +236,12 @@ def _hue(texture_rgb: FloatArray, luma: FloatArray, seen: FloatArray, frame: Can
     slow = (Blurring(seen * (part + LEAST_SHARE))(dimmed, scale) + LEAST_SHARE for part, scale in parts)
     of_skin, of_lips = (one / luma_of(one)[..., None] for one in slow)
     return np.asarray(of_skin + lips[..., None] * (of_lips - of_skin), np.float32)
+
+
+def _darkest(luma: FloatArray, seen: FloatArray, frame: CanonicalFrame) -> float:
+    """How dark a face is at most, apart from the hair that may reach over its outline."""
+    inner = (seen > 0.5) & (frame.inward > HAIRLINE)
+    return float(np.quantile(luma[inner], DARKEST)) if inner.any() else -np.inf
 
 
 def _brightest(luma: FloatArray, seen: Blurring) -> FloatArray:

@@ -44,8 +44,9 @@ class CanonicalFrame:
             _soft(self.vertices, topology.OUTER_LIPS),
         )
         self.nose = _soft(self.vertices, *REGIONS["nose"], border=OF_NOSE)
-        self.grained: FloatArray = 1 - np.max(self.features, 0)
-        self.skin: FloatArray = np.minimum(self.grained, 1 - self.nose)
+        self.plain: FloatArray = 1 - np.max(self.features, 0)
+        self.skin: FloatArray = np.minimum(self.plain, 1 - self.nose)
+        self.grained: FloatArray = 1 - self.features[1]
 
     def to_texels(self, plane: FloatArray) -> FloatArray:
         """Canonical x, y (n x 2) as texel coordinates."""

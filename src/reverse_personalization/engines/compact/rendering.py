@@ -23,8 +23,8 @@ EYE_MARGIN, EYE_FADE = 0.0, 1.5
 MOUTH_FADE = 3.0
 # Texels around the eyes over which nothing is moved: gaze is a matter of fractions of a pixel.
 EYE_REST = 8.0
-# Detail finer than so many texels is the grain of skin and camera, as far as it is no stronger than so many levels and
-# so many times its median: wrinkles are stronger. It is taken from so many texels aside, so that it draws nobody's.
+# Detail finer than so many texels is the grain of skin, hairs and camera, as far as it is no stronger than so many
+# levels and so many times its median: wrinkles are stronger. It is taken from so many texels aside: it draws nobody's.
 GRAIN_SCALE, GRAIN_LIMIT, GRAIN_RANGE, GRAIN_ASIDE = 1.5, 12.0, 1.5, (5.0, 4.0)
 # Share of the face's width over which the shape's change fades: the outline itself stays.
 SHAPE_FADE = 0.22
@@ -42,7 +42,7 @@ class Laid:
         texel_x: float32 h x w, which texel of a texture is seen.
         texel_y: likewise.
         share: float32 h x w, 0 to 1, how much may change at most.
-        grain: float32 h x w x 3, of skin and camera.
+        grain: float32 h x w x 3, of skin, hairs and camera.
     """
 
     rows: slice
@@ -112,10 +112,10 @@ class Renderer:
             free = 1 - region_mask(self._keep, mesh.points - origin, size)
             seen, share = seen * free, share * free
         warped = _warp(image_rgb, field[..., :2] * seen[..., None], origin)
-        skin = _look_up(self._frame.grained * coverage, texel_x, texel_y) * (covered >= 0)
+        grained = _look_up(self._frame.grained * coverage, texel_x, texel_y) * (covered >= 0)
         texel = float(np.ptp(moved[:, 0]) / np.ptp(self._frame.vertices[:, 0]))
         before = image_rgb[rows, columns]
-        return Laid(rows, columns, before, warped, texel_x, texel_y, share, _grain(warped, skin, texel))
+        return Laid(rows, columns, before, warped, texel_x, texel_y, share, _grain(warped, grained, texel))
 
 
 def _mobility(vertices: FloatArray) -> FloatArray:
@@ -130,15 +130,15 @@ def _mobility(vertices: FloatArray) -> FloatArray:
     return (of_outline * of_eyes)[:, None]
 
 
-def _grain(image_rgb: FloatArray, skin: FloatArray, texel: float) -> FloatArray:
-    """The grain of the skin of a h x w x 3 picture, in which a texel is so many pixels large."""
+def _grain(image_rgb: FloatArray, grained: FloatArray, texel: float) -> FloatArray:
+    """The grain of what is grained (h x w) of a h x w x 3 picture, in which a texel is so many pixels large."""
     fine = image_rgb - cv2.GaussianBlur(image_rgb, (0, 0), GRAIN_SCALE * texel)
     aside = np.array([[1, 0, GRAIN_ASIDE[0] * texel], [0, 1, GRAIN_ASIDE[1] * texel]])
-    plain = fine[skin > 0.5]
+    plain = fine[grained > 0.5]
     most = min(GRAIN_RANGE * float(np.median(np.abs(plain))), GRAIN_LIMIT) if plain.size else 0.0
-    grain = np.clip(fine, -most, most) * skin[..., None]
-    moved = cv2.warpAffine(grain, np.rint(aside), (skin.shape[1], skin.shape[0]), flags=cv2.INTER_NEAREST)
-    return cast(FloatArray, moved * skin[..., None])
+    grain = np.clip(fine, -most, most) * grained[..., None]
+    moved = cv2.warpAffine(grain, np.rint(aside), (grained.shape[1], grained.shape[0]), flags=cv2.INTER_NEAREST)
+    return cast(FloatArray, moved * grained[..., None])
 
 
 def _bounds(points: FloatArray, size: tuple[int, int]) -> tuple[slice, slice]:
