@@ -47,6 +47,7 @@ def until(done: Callable[[], Any], seconds: float = 20) -> Any:
 
 
 def finished(store: JobStore, size: int = 3_000_000) -> str:
+    """A job's name, done by the test: a worker that runs beside would take it in between."""
     job = store.add(b"photo")
     assert job is not None
     store.take()
@@ -58,37 +59,36 @@ def test_fetching_while_it_is_deleted_is_whole_or_not_found(tmp_path: Path) -> N
     """Neither half a picture, nor zeros, nor an error of the server."""
     config = Config(tmp_path, never)
     seen: set[int] = set()
-    with TestClient(create_app(config), base_url=BASE, raise_server_exceptions=False) as client:
-        store = JobStore(tmp_path)
-        for _ in range(12):
-            job_id = finished(store)
-            answers: list[Any] = []
+    client = TestClient(create_app(config), base_url=BASE, raise_server_exceptions=False)
+    store = JobStore(tmp_path)
+    for _ in range(12):
+        job_id = finished(store)
+        answers: list[Any] = []
 
-            def fetch(job_id: str = job_id, answers: list[Any] = answers) -> None:
-                for _ in range(6):
-                    answers.append(client.get(f"/v1/jobs/{job_id}/result"))
+        def fetch(job_id: str = job_id, answers: list[Any] = answers) -> None:
+            for _ in range(6):
+                answers.append(client.get(f"/v1/jobs/{job_id}/result"))
 
-            threads = [threading.Thread(target=fetch) for _ in range(3)]
-            for thread in threads:
-                thread.start()
-            time.sleep(0.01)
-            codes = {client.delete(f"/v1/jobs/{job_id}").status_code, client.delete(f"/v1/jobs/{job_id}").status_code}
-            for thread in threads:
-                thread.join()
-            assert codes == {204, 404}
-            for answer in answers:
-                seen.add(answer.status_code)
-                assert answer.status_code in (200, 404)
-                assert answer.status_code == 404 or answer.content == b"\1" * 3_000_000
+        threads = [threading.Thread(target=fetch) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.01)
+        codes = {client.delete(f"/v1/jobs/{job_id}").status_code, client.delete(f"/v1/jobs/{job_id}").status_code}
+        for thread in threads:
+            thread.join()
+        assert codes == {204, 404}
+        for answer in answers:
+            seen.add(answer.status_code)
+            assert answer.status_code in (200, 404)
+            assert answer.status_code == 404 or answer.content == b"\1" * 3_000_000
     assert 404 in seen
 
 
 def test_a_file_that_vanishes_before_it_is_read(tmp_path: Path) -> None:
-    with TestClient(create_app(Config(tmp_path, never)), base_url=BASE) as client:
-        store = JobStore(tmp_path)
-        job_id = finished(store, 10)
-        (tmp_path / f"{job_id}.png").unlink()
-        assert client.get(f"/v1/jobs/{job_id}/result").status_code == 404
+    client = TestClient(create_app(Config(tmp_path, never)), base_url=BASE)
+    job_id = finished(JobStore(tmp_path), 10)
+    (tmp_path / f"{job_id}.png").unlink()
+    assert client.get(f"/v1/jobs/{job_id}/result").status_code == 404
 
 
 def test_what_is_deleted_while_it_is_read_is_not_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
