@@ -21,9 +21,13 @@ from reverse_personalization.training.obstacles import HIDES, ObstacleDrawer
 SKIN = np.full((SIZE, SIZE, 3), (0.7, 0.5, 0.4), np.float32)
 
 
+@pytest.fixture(scope="module")
+def frame() -> CanonicalFrame:
+    return CanonicalFrame(load_file(weights.path("compact"))["codec.mean_shape"])
+
+
 @pytest.fixture
-def drawer() -> Any:
-    frame = CanonicalFrame(load_file(weights.path("compact"))["codec.mean_shape"])
+def drawer(frame: CanonicalFrame) -> Any:
     materials = np.random.default_rng(0).integers(0, 255, (3, 64, 64, 3), dtype=np.uint8)
     return ObstacleDrawer(frame, materials, np.random.default_rng(0))
 
@@ -50,7 +54,7 @@ def test_pictures_stay_within_their_range(drawer: Any) -> None:
 
 
 def test_an_interrupted_training_goes_on_and_the_engine_runs_what_was_learned(
-    tmp_path: Path, astronaut: Any, mesher: Any, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, astronaut: Any, mesher: Any, frame: CanonicalFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     torch = pytest.importorskip("torch")
     from reverse_personalization.training import obstacle_network as training
@@ -88,7 +92,7 @@ def test_an_interrupted_training_goes_on_and_the_engine_runs_what_was_learned(
     with torch.no_grad():
         wanted = torch.sigmoid(network(torch.from_numpy(engine_side.packed(planes, seen))[None]))[0, 0].numpy()
     monkeypatch.setattr(engine_side.weights, "path", lambda name: out)
-    finder = engine_side.ObstacleFinder()
+    finder = engine_side.ObstacleFinder(frame)
     np.testing.assert_allclose(finder._surely(planes, seen), wanted, atol=2e-3)
     assert load_file(out)["entry.kernel"].dtype == np.float16
 

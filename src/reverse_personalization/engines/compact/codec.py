@@ -124,9 +124,9 @@ class FaceCodec:
                 orthonormal, from components (texture first) to codes; `kept` t + s, 1 for the codes that
                 hold pose, expression and light, else 0.
         """
-        self._obstacles = ObstacleFinder()
         self._tensors = {name: np.asarray(tensor, np.float32) for name, tensor in tensors.items()}
         self.frame = CanonicalFrame(self.mean_shape)
+        self._obstacles = ObstacleFinder(self.frame)
         self._shape_variance = (self._tensors["shape_basis"] ** 2).sum(1)
         self._gram: FloatArray = self._tensors["texture_basis"] @ self._tensors["texture_basis"].T
         self._sparse_basis = np.ascontiguousarray(self._tensors["texture_basis"][:, ::SPARSE])

@@ -11,16 +11,19 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
 from reverse_personalization import weights
-from reverse_personalization.engines.compact.frame import SIZE
+from reverse_personalization.engines.compact.frame import SIZE, CanonicalFrame, distance, polygons
 from reverse_personalization.engines.compact.textures import luma_of, normalise
+from reverse_personalization.faces import topology
 from reverse_personalization.faces.compositing import smoothstep
 from reverse_personalization.faces.face import FloatArray
 from reverse_personalization.identity.onnx_graph import OnnxGraph
 
 LEVELS: Final = (24, 40, 64, 80)
 """Channels of the network's levels, each half as large as the one before."""
-# From so sure on, and from so many texels on, something is an obstacle.
-SURE, LEAST = 0.55, 16
+# From so sure on, and from so many texels on, something is an obstacle: glasses come in small pieces as far as so many
+# texels from the eyes, and hair as near to the outline; elsewhere what is small is a shadow of beards, noses or folds.
+SURE, LEAST, LEAST_ELSEWHERE = 0.55, 16, 60
+OF_GLASSES, OF_HAIR = 18.0, 4.0
 # Around it, so many texels wide, how surely a texel is hidden, blurred over so many, is how much: all from the sum on.
 NEAR, SOFT, FROM, RAMP = 5, 0.6, 0.25, 0.5
 # What is wider than so many texels has sharp borders only where luma has an edge, of a contrast beyond so much, and
@@ -45,8 +48,10 @@ def packed(planes: FloatArray, seen: FloatArray) -> FloatArray:
 class ObstacleFinder:
     """The network in OpenCV; not for several threads at a time."""
 
-    def __init__(self) -> None:
-        """Read the weights that `training.obstacle_network` wrote."""
+    def __init__(self, frame: CanonicalFrame) -> None:
+        """Read the weights that `training.obstacle_network` wrote; `frame` says where glasses and hair are."""
+        from_eyes = distance(polygons(frame.vertices, topology.RIGHT_EYE, topology.LEFT_EYE))
+        self._usual = (from_eyes < OF_GLASSES) | (frame.inward < OF_HAIR)
         tensors = load_file(weights.path("obstacles"))
         self._net = cv2.dnn.readNetFromONNX(np.frombuffer(_model(tensors), np.uint8))
 
@@ -59,7 +64,8 @@ class ObstacleFinder:
         """
         luma, surely = luma_of(texture_rgb), self._surely(normalise(texture_rgb, seen)[0], seen)
         _, parts, statistics, _ = cv2.connectedComponentsWithStats((surely > SURE).astype(np.uint8))
-        large = statistics[:, cv2.CC_STAT_AREA] >= LEAST
+        usual = np.bincount(parts.ravel(), self._usual.ravel()) > 0
+        large = statistics[:, cv2.CC_STAT_AREA] >= np.where(usual, LEAST, LEAST_ELSEWHERE)
         large[0] = False  # is what is no part
         near = cv2.dilate(large[parts].astype(np.uint8), np.ones((NEAR, NEAR), np.uint8))
         share = near * smoothstep((cv2.GaussianBlur(surely, (0, 0), SOFT) - FROM) / RAMP)
