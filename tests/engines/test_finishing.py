@@ -23,6 +23,19 @@ SEEN = np.ones((SIZE, SIZE), np.float32)
 FAR_INSIDE = np.full((SIZE, SIZE), 100, np.float32)
 
 
+def masks(
+    *,
+    skin: Any = SEEN,
+    features: tuple[Any, ...] = (0 * SEEN,),
+    inward: Any = FAR_INSIDE,
+    nose: Any = 0 * SEEN,
+    plain: Any = None,
+) -> Any:
+    """What finishing asks a frame for."""
+    plain = np.maximum(skin, nose) if plain is None else plain
+    return SimpleNamespace(skin=skin, features=features, inward=inward, nose=nose, plain=plain)
+
+
 def finished(
     source: Any,
     texture: Any,
@@ -35,8 +48,7 @@ def finished(
     nose: Any = 0 * SEEN,
 ) -> Any:
     features = (lips,) if feature is None else (feature, lips)
-    frame: Any = SimpleNamespace(skin=skin, features=features, inward=inward, nose=nose, plain=np.maximum(skin, nose))
-    return Finish.of(source, seen, frame).applied(texture)
+    return Finish.of(source, seen, masks(skin=skin, features=features, inward=inward, nose=nose)).applied(texture)
 
 
 def skin(roughness: float, *, scale: float = 2.0, seed: int = 0) -> Any:
@@ -89,6 +101,17 @@ def test_brows_are_as_bold_as_the_source_s(source: float, texture: float, least:
     assert least < (became - 0.5)[40:56, 30:98].std() / source < most  # sharpened at last
 
 
+def test_each_brow_is_as_bold_as_it_was(compact_engine: Any) -> None:
+    """A stranger with one faint brow, seen where both are alike, gets none: each is measured for itself."""
+    frame = compact_engine._codec.frame
+    right, left = (feature > 0.9 for feature in frame.features[:2])
+    hairs = skin(0.05) - 0.5
+    both, uneven = (0.5 + hairs * (ours * right + theirs * left)[..., None] for ours, theirs in ((1, 1), (2, 0.7)))
+    became = Finish.of(both, SEEN, frame).applied(uneven.astype(np.float32))
+    assert became[right].std() < 1.6 * became[left].std()
+    assert uneven[right].std() > 2.5 * uneven[left].std()
+
+
 def test_noses_have_nostrils_elsewhere_and_no_bolder_ones() -> None:
     nose = np.zeros_like(SEEN)
     nose[40:90, 40:88] = 1
@@ -132,7 +155,7 @@ def test_skin_that_was_asked_for_may_be_rough() -> None:
     smooth, rough = skin(0.01), skin(0.08, seed=1)
     for texture in (smooth, rough):  # a face has hair and eyes, which say what the photo exposes
         texture[:16], texture[-16:] = 0.1, 0.9
-    frame: Any = SimpleNamespace(skin=SEEN, features=(0 * SEEN,), inward=FAR_INSIDE, nose=0 * SEEN, plain=SEEN)
+    frame = masks()
     finish = Finish.of(smooth, SEEN, frame)
     asked, bounded, given = (
         detail(of[24:-24]) for of in (finish.applied(rough, roughness=4.0), finish.applied(rough), rough)
@@ -192,7 +215,7 @@ def test_no_light_stands_where_brows_were() -> None:
 
 def test_what_is_wished_may_be_as_dark_and_rough_as_it_is() -> None:
     source, rough = skin(0.002), skin(0.06, seed=1) - 0.15
-    frame: Any = SimpleNamespace(skin=SEEN, features=(0 * SEEN,), inward=FAR_INSIDE, nose=0 * SEEN, plain=SEEN)
+    frame = masks()
     wished = Finish.of(source, SEEN, frame, change_rgb=skin(0.06, seed=2) - 0.65).applied(rough)
     held = Finish.of(source, SEEN, frame).applied(rough)
     assert wished.mean() < 0.4
@@ -202,7 +225,7 @@ def test_what_is_wished_may_be_as_dark_and_rough_as_it_is() -> None:
 
 def test_age_shows_in_lines_and_not_in_patches() -> None:
     source = skin(0.01)
-    frame: Any = SimpleNamespace(skin=SEEN, features=(0 * SEEN,), inward=FAR_INSIDE, nose=0 * SEEN, plain=SEEN)
+    frame = masks()
     held, aged = (Finish.of(source, SEEN, frame, rougher=rougher) for rougher in (1.0, 3.0))
     lines, patches = (skin(0.08, scale=scale, seed=1) for scale in (1.0, 10.0))
     assert detail(aged.applied(lines)) > 1.5 * detail(held.applied(lines))

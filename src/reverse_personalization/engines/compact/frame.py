@@ -38,15 +38,12 @@ class CanonicalFrame:
         self.interior = polygons(self.vertices, topology.RIGHT_EYE, topology.LEFT_EYE, topology.INNER_LIPS)
         self.modelled: NDArray[np.bool_] = (self._covered >= 0) & ~self.interior
         self.inward = distance(~((self._covered >= 0) | self.interior))
-        self.features = (
-            _soft(self.vertices, topology.RIGHT_BROW, topology.LEFT_BROW),
-            _soft(self.vertices, topology.RIGHT_EYE, topology.LEFT_EYE),
-            _soft(self.vertices, topology.OUTER_LIPS),
-        )
+        brows, eyes = (topology.RIGHT_BROW, topology.LEFT_BROW), (topology.RIGHT_EYE, topology.LEFT_EYE)
+        self.features = tuple(_soft(self.vertices, part) for part in (*brows, *eyes, topology.OUTER_LIPS))
         self.nose = _soft(self.vertices, *REGIONS["nose"], border=OF_NOSE)
         self.plain: FloatArray = 1 - np.max(self.features, 0)
         self.skin: FloatArray = np.minimum(self.plain, 1 - self.nose)
-        self.grained: FloatArray = 1 - self.features[1]
+        self.grained: FloatArray = 1 - _soft(self.vertices, *eyes)
 
     def to_texels(self, plane: FloatArray) -> FloatArray:
         """Canonical x, y (n x 2) as texel coordinates."""
