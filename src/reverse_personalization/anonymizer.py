@@ -17,7 +17,7 @@ from PIL import Image
 
 from reverse_personalization import inversion
 from reverse_personalization.blas import one_blas_thread
-from reverse_personalization.canvas import AnonymizedPhoto, Candidate, Canvas, FaceAtWork, FaceResult, Verdict
+from reverse_personalization.canvas import AnonymizedPhoto, Candidate, Canvas, FaceAtWork, FaceResult
 from reverse_personalization.engines import Engine, load_engine
 from reverse_personalization.engines.base import Conditions, Encoded, Labels
 from reverse_personalization.errors import EngineError
@@ -27,7 +27,6 @@ from reverse_personalization.faces.compositing import Rendering, eyes_rested, pa
 from reverse_personalization.faces.face import ByteArray, Face, FloatArray
 from reverse_personalization.faces.plugged import load_detector
 from reverse_personalization.hiding import hide
-from reverse_personalization.identity.people import Likeness
 from reverse_personalization.identity.registry import Registry
 from reverse_personalization.identity.verification import Check, Source
 from reverse_personalization.loading import ModelCard, load_people, load_verifier, model_cards, read_settings
@@ -189,7 +188,7 @@ class Anonymizer:
         for index, face in sorted(found, key=lambda one: -one[1].score):
             work = FaceAtWork(canvas, index, face, (digest, index), spare=self.settings.gaze_tries)
             if choices.get(index) == "keep":
-                work.settle(*_kept(work, "Left on request."))
+                work.keep("Left on request.")
                 continue
             with self._failing_closed(work):
                 work.source = self.verifier.source(picture, face)
@@ -201,7 +200,7 @@ class Anonymizer:
                     continue
                 likenesses = self.people.leaves(work.source.embeddings, face.size) if self.people else ()
                 if self.people and likenesses:
-                    work.settle(*_kept(work, self.people.reason, likenesses))
+                    work.keep(self.people.reason, likenesses)
                     continue
                 work.embedding = self._embedding(picture, work.source)
                 work.encoded = self.engine.encode(picture, face)
@@ -297,28 +296,32 @@ class Anonymizer:
             if work.best is not None:
                 work.spare -= 1
             rendering = work.kept_apart(self.engine.decode(work.canvas.image, work.encoded, x, leeway=leeway))
-            result = work.canvas.with_pasted(rendering)
-            check = self.verifier.check(result, work.source)
-            if _is_safe(check, work.face):
-                self._offer(work, Candidate(x, rendering, check, self._averted(work, result), work.canvas.settled))
+            candidate = self._assessed(work, x, rendering)
+            if _is_safe(candidate.check, work.face):
+                self._offer(work, candidate)
             elif work.best is None:
-                lenient = check.leniently()
+                lenient = candidate.check.leniently()
                 if _is_safe(lenient, work.face):
-                    work.offer_resort(Candidate(x, rendering, lenient, 0.0, work.canvas.settled, lenient=True))
-                self._climb(work, check, last=last)
+                    work.offer_resort(replace(candidate, check=lenient, lenient=True))
+                self._climb(work, candidate.check, last=last)
             if work.best is not None and work.spare <= 0:
                 self._take(work, work.best, last=last)
+
+    def _assessed(self, work: FaceAtWork, x: inversion.Array, rendering: Rendering) -> Candidate:
+        """What recognisers, and whoever looks at its gaze, say of a try; gaze matters only where it is safe."""
+        result = work.canvas.with_pasted(rendering)
+        check = self.verifier.check(result, work.source)
+        averted = self._averted(work, result) if _is_safe(check, work.face) else np.inf
+        return Candidate(x, rendering, check, averted, work.canvas.settled)
 
     def _offer(self, work: FaceAtWork, candidate: Candidate) -> None:
         """Offer a safe try; if its gaze turned, also with what is around the eyes as it was, if that is safe."""
         work.offer(candidate)
         if candidate.averted > GAZE_KEPT and work.look is not None:
-            rendering = eyes_rested(candidate.rendering, work.canvas.image, work.look.eyes)
-            result = work.canvas.with_pasted(rendering)
-            check = self.verifier.check(result, work.source)
-            if _is_safe(check, work.face):
-                averted = self._averted(work, result)
-                work.offer(replace(candidate, rendering=rendering, check=check, averted=averted))
+            rested = eyes_rested(candidate.rendering, work.canvas.image, work.look.eyes)
+            again = self._assessed(work, candidate.x, rested)
+            if _is_safe(again.check, work.face):
+                work.offer(again)
         if work.best is not None and work.best.averted <= GAZE_KEPT:
             work.spare = 0
 
@@ -344,7 +347,7 @@ class Anonymizer:
             return
         work.canvas.image = result
         reason = BARELY if best.lenient else "Replaced; no recogniser matches it."
-        work.settle(_result(work, "anonymized", reason, check), best.rendering)
+        work.settle(work.result("anonymized", reason, check), best.rendering)
         if work.person is not None and work.person.change is None:
             work.person.change = best.x - work.encoded.x0
 
@@ -381,13 +384,7 @@ class Anonymizer:
         kind, spared = self.settings.fallback, work.surer
         rendering, check = hide(work.canvas.image, work.source, self.verifier, kind=kind, spared=spared)
         work.canvas.image = paste(work.canvas.image, rendering)
-        work.settle(_result(work, "obscured", reason, check), rendering)
-
-
-def _kept(work: FaceAtWork, reason: str, likenesses: tuple[Likeness, ...] = ()) -> tuple[FaceResult, Rendering]:
-    """The result of a face that stays, which changes nothing."""
-    nothing = Rendering(slice(0, 0), slice(0, 0), work.canvas.image[:0, :0], np.zeros((0, 0), bool))
-    return FaceResult(work.face.box, work.face.score, "kept", reason, 0, likenesses=likenesses), nothing
+        work.settle(work.result("obscured", reason, check), rendering)
 
 
 def _hide(work: FaceAtWork, reason: str, *, failed: bool = True) -> None:
@@ -401,10 +398,6 @@ def _hide(work: FaceAtWork, reason: str, *, failed: bool = True) -> None:
 def _is_safe(check: Check, source: Face) -> bool:
     """Whether nobody is recognised in a result, and it shows a believable face."""
     return not check.matches and check.face is not None and check.face.score >= min(BELIEVABLE, source.score)
-
-
-def _result(work: FaceAtWork, verdict: Verdict, reason: str, check: Check) -> FaceResult:
-    return FaceResult(work.face.box, work.face.score, verdict, reason, work.tries, check.similarities)
 
 
 def _batches(faces: Sequence[FaceAtWork], size: int) -> Iterator[Sequence[FaceAtWork]]:

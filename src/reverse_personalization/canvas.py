@@ -182,6 +182,15 @@ class FaceAtWork:
         if self.resort is None or candidate.check.closeness < self.resort.check.closeness:
             self.resort = candidate
 
+    def result(self, verdict: Verdict, reason: str, check: Check) -> FaceResult:
+        """What to say of the face after a check."""
+        return FaceResult(self.face.box, self.face.score, verdict, reason, self.tries, check.similarities)
+
+    def keep(self, reason: str, likenesses: tuple[Likeness, ...] = ()) -> None:
+        """Leave the face as it is."""
+        nothing = Rendering(slice(0, 0), slice(0, 0), self.canvas.image[:0, :0], np.zeros((0, 0), bool))
+        self.settle(FaceResult(self.face.box, self.face.score, "kept", reason, 0, likenesses=likenesses), nothing)
+
     def settle(self, result: FaceResult, rendering: Rendering) -> None:
         """Give the face its verdict."""
         self.canvas.settle(self.index, result, rendering)
