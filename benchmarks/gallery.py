@@ -15,7 +15,13 @@ from reverse_personalization import Anonymizer
 SIDE = 300
 SEED = 1
 # What stands in a row, after the source.
-RUNS: tuple[dict[str, object], ...] = ({}, {"seed": 2}, {"attributes": "an old man"}, {"attributes": "a young woman"})
+RUNS: tuple[dict[str, object], ...] = (
+    {},
+    {"seed": 2},
+    {"guidance": -3},
+    {"attributes": "an old man"},
+    {"attributes": "a young woman"},
+)
 
 
 def photos() -> dict[str, np.ndarray]:

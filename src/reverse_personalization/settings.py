@@ -50,7 +50,8 @@ class Settings(BaseModel):
     quality: Quality = "standard"
     """How many steps and tries; paper is 100 steps."""
     guidance: float = Field(-5.0, ge=-100, le=100, allow_inf_nan=False)
-    """Guidance on the face's own identity; negative moves away from it (paper: -5 to -20)."""
+    """Guidance on the face's own identity; negative moves away from it (paper: -5 to -20). With the compact engine -3
+    looks more natural; docs/privacy.md tells at what price."""
     strength: float = Field(1.0, gt=0, le=10, allow_inf_nan=False)
     """Multiplies how hard each try pushes; docs/privacy.md tells what it leaves of people."""
     surrogate: float = Field(1.0, ge=0, le=100, allow_inf_nan=False)
