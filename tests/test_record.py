@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_type_hints
 
 import numpy as np
 import pytest
@@ -102,10 +102,7 @@ def test_files_that_are_no_record(tmp_path: Path, content: bytes | None) -> None
 
 
 def test_verdicts_are_those_of_the_anonymizer() -> None:
-    annotation = FaceResult.__annotations__["verdict"]
-    from reverse_personalization import anonymizer
-
-    verdicts = get_args(getattr(anonymizer, annotation))
+    verdicts = get_args(get_type_hints(FaceResult)["verdict"])
     assert [member.value for member in FaceRecord.model_fields["verdict"].annotation] == list(verdicts)  # type: ignore[union-attr]
 
 
