@@ -29,11 +29,9 @@ def masks(
     features: tuple[Any, ...] = (0 * SEEN,),
     inward: Any = FAR_INSIDE,
     nose: Any = 0 * SEEN,
-    plain: Any = None,
 ) -> Any:
     """What finishing asks a frame for."""
-    plain = np.maximum(skin, nose) if plain is None else plain
-    return SimpleNamespace(skin=skin, features=features, inward=inward, nose=nose, plain=plain)
+    return SimpleNamespace(skin=skin, features=features, inward=inward, nose=nose, plain=np.maximum(skin, nose))
 
 
 def finished(

@@ -39,6 +39,7 @@ class CanonicalFrame:
         self.modelled: NDArray[np.bool_] = (self._covered >= 0) & ~self.interior
         self.inward = distance(~((self._covered >= 0) | self.interior))
         brows, eyes = (topology.RIGHT_BROW, topology.LEFT_BROW), (topology.RIGHT_EYE, topology.LEFT_EYE)
+        self.from_eyes = distance(polygons(self.vertices, *eyes))
         self.features = tuple(_soft(self.vertices, part) for part in (*brows, *eyes, topology.OUTER_LIPS))
         self.nose = _soft(self.vertices, *REGIONS["nose"], border=OF_NOSE)
         self.plain: FloatArray = 1 - np.max(self.features, 0)

@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
 from reverse_personalization import weights
-from reverse_personalization.engines.compact.frame import SIZE, CanonicalFrame, distance, polygons
+from reverse_personalization.engines.compact.frame import SIZE, CanonicalFrame
 from reverse_personalization.engines.compact.textures import luma_of, normalise
-from reverse_personalization.faces import topology
 from reverse_personalization.faces.compositing import smoothstep
 from reverse_personalization.faces.face import FloatArray
 from reverse_personalization.identity.onnx_graph import OnnxGraph
@@ -50,8 +49,7 @@ class ObstacleFinder:
 
     def __init__(self, frame: CanonicalFrame) -> None:
         """Read the weights that `training.obstacle_network` wrote; `frame` says where glasses and hair are."""
-        from_eyes = distance(polygons(frame.vertices, topology.RIGHT_EYE, topology.LEFT_EYE))
-        self._usual = (from_eyes < OF_GLASSES) | (frame.inward < OF_HAIR)
+        self._usual = (frame.from_eyes < OF_GLASSES) | (frame.inward < OF_HAIR)
         tensors = load_file(weights.path("obstacles"))
         self._net = cv2.dnn.readNetFromONNX(np.frombuffer(_model(tensors), np.uint8))
 

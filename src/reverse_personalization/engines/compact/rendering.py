@@ -68,10 +68,9 @@ class Renderer:
     def __init__(self, frame: CanonicalFrame, *, keep: Sequence[str] = ()) -> None:
         """Prepare the fades of the canonical frame; parts of the face named in `keep` never change."""
         self._frame, self._keep = frame, tuple(keep)
-        from_eyes = distance(polygons(frame.vertices, topology.RIGHT_EYE, topology.LEFT_EYE))
         from_mouth = distance(polygons(frame.vertices, topology.INNER_LIPS))
         inner = smoothstep(frame.inward / OUTLINE_FADE) * smoothstep(from_mouth / MOUTH_FADE)
-        self.fade: FloatArray = np.asarray(inner * smoothstep((from_eyes - EYE_MARGIN) / EYE_FADE), np.float32)
+        self.fade: FloatArray = np.asarray(inner * smoothstep((frame.from_eyes - EYE_MARGIN) / EYE_FADE), np.float32)
         self.mobility = _mobility(frame.vertices)
 
     def render(
