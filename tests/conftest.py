@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -19,6 +20,12 @@ from reverse_personalization.identity.sface import SFace
 from reverse_personalization.identity.verification import Verifier
 
 Box = tuple[float, ...]
+
+
+def pytest_configure() -> None:
+    """Two processes test side by side: threads of theirs would wait for each other, and spin while they do."""
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
 
 
 @dataclass(frozen=True, eq=False)
