@@ -63,6 +63,7 @@ class LazyGroup(TyperGroup):
 app = typer.Typer(
     name="revpers",
     cls=LazyGroup,
+    rich_markup_mode=None,  # importing rich takes as long as all the rest
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 done, 1 internal error, 2 wrong options, 3 no face found, 4 bad input, "
     "5 output cannot be written, 6 weights missing, 7 a face could not be processed (it was obscured).",
