@@ -11,8 +11,9 @@ import pytest
 
 from reverse_personalization.engines.compact.finishing import (
     LEAST_SLOW,
-    MOST_COARSE,
     MOST_GAIN,
+    MOST_LIT,
+    MOST_SHADED,
     MOST_SLOW,
     SMOOTHEST,
     Finish,
@@ -31,7 +32,8 @@ def masks(
     nose: Any = 0 * SEEN,
 ) -> Any:
     """What finishing asks a frame for."""
-    return SimpleNamespace(skin=skin, features=features, inward=inward, nose=nose, plain=np.maximum(skin, nose))
+    plain = np.maximum(skin, nose)
+    return SimpleNamespace(skin=skin, features=features, inward=inward, nose=(nose,), plain=plain, tinted=plain)
 
 
 def finished(
@@ -139,7 +141,44 @@ def test_pale_brows_become_no_black_blocks() -> None:
     pale = skin(0.01)
     black = np.asarray(pale - 0.4 * feature[..., None], np.float32)
     became = (pale - finished(pale, black, SEEN, 1 - feature, feature=feature))[40:56, 40:88]
-    assert 0.2 * MOST_COARSE < became.mean() < 1.3 * MOST_COARSE
+    assert 0.2 * MOST_SHADED < became.mean() < 1.3 * MOST_SHADED
+
+
+def test_features_are_lit_less_than_shaded() -> None:
+    feature = np.zeros_like(SEEN)
+    feature[30:98, 30:98] = 1
+    plain = skin(0.005)
+    plain[:16], plain[-16:] = 0.9, 0.1  # what says how bright and how dark the photo gets
+    inner = slice(48, 80), slice(48, 80)
+    lit, shaded = (
+        finished(plain, np.asarray(plain + change * feature[..., None], np.float32), SEEN, 1 - feature, feature=feature)
+        for change in (0.2, -0.2)
+    )
+    assert 0 < (lit - plain)[inner].mean() < 1.2 * MOST_LIT
+    assert 1.2 * MOST_LIT < (plain - shaded)[inner].mean() < 1.2 * MOST_SHADED
+
+
+def test_bridges_of_noses_are_no_bolder_for_their_nostrils(compact_engine: Any) -> None:
+    frame = compact_engine._codec.frame
+    tip, bridge = (nose > 0.9 for nose in frame.nose)
+    source, ridged = skin(0.004), skin(0.06, seed=1)
+    source[tip] += 8 * (skin(0.01, seed=2) - 0.5)[tip]
+    became = Finish.of(source, SEEN, frame).applied(ridged)
+    of_new, of_given = (one[tip].std() / one[bridge].std() for one in (became, ridged))
+    assert of_new > 1.7 * of_given
+
+
+def test_noses_keep_their_own_hue(compact_engine: Any) -> None:
+    """Not that of cheeks, which is often paler."""
+    frame = compact_engine._codec.frame
+    red = np.asarray(skin(0.01) * (1.1, 0.98, 0.92), np.float32)
+    nose = np.max(frame.nose, 0) > 0.5
+    red[nose] *= (1.2, 0.96, 0.8)
+    grey = np.repeat(red.mean(2, keepdims=True), 3, 2)
+    became = Finish.of(red, SEEN, frame).applied(grey)
+    inner = cv2.erode(nose.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
+    of_new, of_source = ((one[..., 0] / one[..., 2])[inner].mean() for one in (became, red))
+    assert of_new > 0.9 * of_source
 
 
 def test_the_same_texture_only_gets_sharper() -> None:
@@ -185,12 +224,30 @@ def test_skin_keeps_its_colour_as_it_gets_darker_or_shines(change: float) -> Non
     nose[54:74, 54:74] = 1
     lit[56:58, 56:58] -= 0.3  # what sets the measure of noses
     lit[70:72, 56:72] += 0.3  # what shines
-    became = finished(lit, grey, SEEN, 1 - nose, nose=nose)[62:66, 62:66].mean((0, 1))
-    before = lit[62:66, 62:66].mean((0, 1))
+    became, before = (
+        finished(lit, texture, SEEN, 1 - nose, nose=nose)[62:66, 62:66].mean((0, 1)) for texture in (grey, lit)
+    )
     assert np.sign(change) * (became.mean() - before.mean()) > 0.05
     colour = (became[0] - became[2]) / (before[0] - before[2])
     assert colour > 0.85
-    assert colour < 1.05 or change < 0
+    assert colour < 1.1 or change < 0
+
+
+def test_half_of_what_skin_gets_brighter_by_is_white() -> None:
+    lit = np.asarray(skin(0.01) * (1.3, 0.95, 0.7), np.float32)
+    lit[70:72, 56:72] += 0.3  # what says how bright the photo gets
+    lit[56:58, 56:58] -= 0.3  # what sets the measure of noses
+    nose = np.zeros_like(SEEN)
+    nose[54:74, 54:74] = 1
+    turned = lit.copy()
+    turned[60:68, 60:68] *= 1.4
+    became, before = (
+        finished(lit, texture, SEEN, 1 - nose, nose=nose)[62:66, 62:66].mean((0, 1)) for texture in (turned, lit)
+    )
+    brighter = became.mean() / before.mean() - 1
+    coloured = (became[0] - became[2]) / (before[0] - before[2]) - 1
+    assert brighter > 0.1
+    assert 0.25 * brighter < coloured < 0.75 * brighter
 
 
 def test_edges_get_no_halos() -> None:
@@ -232,7 +289,7 @@ def test_age_shows_in_lines_and_not_in_patches() -> None:
 
 def test_masks_of_the_frame_are_shares(compact_engine: Any) -> None:
     frame = compact_engine._codec.frame
-    for mask in (*frame.features, frame.nose, frame.skin, frame.plain, frame.grained):
+    for mask in (*frame.features, *frame.nose, frame.skin, frame.plain, frame.tinted, frame.grained):
         assert mask.min() >= 0
         assert mask.max() <= 1
         assert mask.dtype == np.float32

@@ -31,14 +31,17 @@ LINES = 3.0
 # the outline, by less nearer to it, as it goes on beyond, and by so much at least.
 MOST_SLOW, INNER, LEAST_SLOW = 0.02, 50.0, 0.01
 # Brows, eyes and lips are as a whole as bold as the source's in each of these bands: hair is as dark as elsewhere on
-# the head, and make-up stays. What is fainter is made stronger, by so much at most. Noses are no bolder either; counted
-# as skin, they lost nostrils and sides.
+# the head, and make-up stays. What is fainter is made stronger, by so much at most. Tips and bridges of noses are no
+# bolder either; counted as skin, they lost nostrils and sides, and measured together, bridges were as bold as nostrils.
 OF_FEATURES, MOST_GAIN = (1.5, 3.0, 6.0), 1.5
-# What changes more slowly than those bands changes by no more than about so much there.
-MOST_COARSE = 0.05
+# What changes more slowly than those bands gets no brighter, and no darker, than by about so much there.
+MOST_LIT, MOST_SHADED = 0.02, 0.05
 # What gets darker or brighter keeps the colour that skin and lips have over so many texels; only so much is another's:
-# else shades look like dirt.
-SKIN_SCALE, LIPS_SCALE, MOST_HUE = 12.0, 4.0, 0.015
+# else shades look like dirt. Over twelve texels, noses got the colour of cheeks, which is paler.
+SKIN_SCALE, LIPS_SCALE, MOST_HUE = 5.0, 4.0, 0.015
+# Skin that gets darker keeps all its colour; of what it gets brighter by, so much is white: what shines is, and what
+# turns to the light is not.
+SHINING = 0.5
 # A feature of which fewer texels are seen sets no measure.
 LEAST_SEEN = 20.0
 # Where nothing else is near, texels count so much for the hue, and grey so much of a unit.
@@ -114,7 +117,7 @@ class Finish:
         luma = luma_of(texture_rgb)
         *bands, shade = _bands(luma, skin, BANDS)
         *of_features, coarse = _bands(luma, whole, OF_FEATURES)
-        parts = *((one, MOST_GAIN) for one in frame.features), (frame.nose, 1.0)
+        parts = *((one, MOST_GAIN) for one in frame.features), *((one, 1.0) for one in frame.nose)
         features = tuple(
             Feature(weight, _boldness(of_features, weight), gain)
             for one, gain in parts
@@ -150,8 +153,9 @@ class Finish:
         luma -= self.skin.mask * self._rougher(luma, roughness)
         luma -= self._bolder(luma)
         luma -= self._overexposure(luma)
-        # Skin keeps its colour as it gets darker, or grey shades look like dirt, or brighter: what shines is white.
-        colourful = luma + self.plain * (self.shade - luma)
+        # Skin keeps its colour as it gets darker, or grey shades look like dirt.
+        darker = self.shade - luma
+        colourful = luma + self.plain * np.where(darker > 0, darker, SHINING * darker)
         coloured = luma[..., None] + colourful[..., None] * (self.hue - 1)
         return np.asarray(coloured + of_hue - _beyond(of_hue, MOST_HUE), np.float32)
 
@@ -167,7 +171,8 @@ class Finish:
     def _bolder(self, luma: FloatArray) -> FloatArray:
         """What of a texture's features is stronger than the source's, less what is missing, SIZE x SIZE."""
         *bands, coarse = _bands(luma, self.seen, OF_FEATURES)
-        excess = _beyond(coarse - self.coarse, MOST_COARSE) * (self.seen.mask - self.skin.mask)
+        change = coarse - self.coarse
+        excess = _beyond(change, np.where(change > 0, MOST_LIT, MOST_SHADED)) * (self.seen.mask - self.skin.mask)
         for feature in self.features:
             for band, wanted, there in zip(bands, feature.boldness, _boldness(bands, feature.weight), strict=True):
                 gain = min(wanted / (there + 1e-6), feature.most_gain)
@@ -232,7 +237,7 @@ def _hue(texture_rgb: FloatArray, luma: FloatArray, seen: FloatArray, frame: Can
     middle = np.median(luma[seen > 0.5]) if (seen > 0.5).any() else 1
     dimmed = texture_rgb * np.minimum(middle / np.maximum(luma, LEAST_LUMA), 1)[..., None]
     lips = frame.features[-1]
-    parts = (frame.skin, SKIN_SCALE), (lips, LIPS_SCALE)
+    parts = (frame.tinted, SKIN_SCALE), (lips, LIPS_SCALE)
     slow = (Blurring(seen * (part + LEAST_SHARE))(dimmed, scale) + LEAST_SHARE for part, scale in parts)
     of_skin, of_lips = (one / luma_of(one)[..., None] for one in slow)
     return np.asarray(of_skin + lips[..., None] * (of_lips - of_skin), np.float32)

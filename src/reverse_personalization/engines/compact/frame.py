@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reverse_personalization.faces import topology
+from reverse_personalization.faces.compositing import smoothstep
 from reverse_personalization.faces.face import ByteArray, FloatArray, Mesh
 from reverse_personalization.faces.regions import REGIONS
 from reverse_personalization.faces.warping import interpolate, rasterise
@@ -18,6 +19,10 @@ SIZE = 128
 MARGIN = 4.0
 # Texels around brows, eyes and lips that are not counted as skin, and around noses: below them shadows are moustaches.
 BORDER, OF_NOSE = 5, 3
+# A nose's tip has the structure of nostrils, its bridge that of skin: they part at this vertex, over so many texels.
+ABOVE_TIP, PARTING = 195, 4.0
+# Texels around lips whose colour may be that of lips.
+NEAR_LIPS = 13
 # Below this cosine between a triangle and its frontal self, a texel is seen too obliquely to be trusted.
 OBLIQUE, FRONTAL = 0.15, 0.45
 
@@ -41,9 +46,15 @@ class CanonicalFrame:
         brows, eyes = (topology.RIGHT_BROW, topology.LEFT_BROW), (topology.RIGHT_EYE, topology.LEFT_EYE)
         self.from_eyes = distance(polygons(self.vertices, *eyes))
         self.features = tuple(_soft(self.vertices, part) for part in (*brows, *eyes, topology.OUTER_LIPS))
-        self.nose = _soft(self.vertices, *REGIONS["nose"], border=OF_NOSE)
+        nose = _soft(self.vertices, *REGIONS["nose"], border=OF_NOSE)
+        below = np.arange(SIZE, dtype=np.float32)[:, None] - self.vertices[ABOVE_TIP, 1]
+        tip = smoothstep(below / PARTING + 0.5)
+        self.nose: tuple[FloatArray, ...] = nose * tip, nose * (1 - tip)
         self.plain: FloatArray = 1 - np.max(self.features, 0)
-        self.skin: FloatArray = np.minimum(self.plain, 1 - self.nose)
+        self.skin: FloatArray = np.minimum(self.plain, 1 - nose)
+        self.tinted: FloatArray = np.minimum(
+            self.plain, 1 - _soft(self.vertices, topology.OUTER_LIPS, border=NEAR_LIPS)
+        )
         self.grained: FloatArray = 1 - _soft(self.vertices, *eyes)
 
     def to_texels(self, plane: FloatArray) -> FloatArray:
