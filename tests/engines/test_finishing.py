@@ -181,6 +181,16 @@ def test_noses_keep_their_own_hue(compact_engine: Any) -> None:
     assert of_new > 0.9 * of_source
 
 
+def test_what_is_overexposed_has_the_hue_of_what_is_not() -> None:
+    """A cut off highlight is white, and would be a grey patch where it gets darker."""
+    lit = np.asarray(skin(0.01) * (1.5, 0.95, 0.6), np.float32)
+    shining = lit.copy()
+    shining[56:72, 56:72] = (1.0, 0.98, 0.94)
+    became = finished(shining, lit, SEEN, SEEN)[58:70, 58:70]
+    of_new, of_skin, of_shine = ((one[..., 0] / one[..., 2]).mean() for one in (became, lit, shining[58:70, 58:70]))
+    assert of_new - of_shine > 0.55 * (of_skin - of_shine)
+
+
 def test_the_same_texture_only_gets_sharper() -> None:
     texture = skin(0.04)
     became = finished(texture, texture, SEEN, SEEN)

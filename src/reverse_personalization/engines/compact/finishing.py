@@ -42,6 +42,8 @@ SKIN_SCALE, LIPS_SCALE, MOST_HUE = 5.0, 4.0, 0.015
 # Skin that gets darker keeps all its colour; of what it gets brighter by, so much is white: what shines is, and what
 # turns to the light is not.
 SHINING = 0.5
+# Channels brighter than this are being cut off, and tell so much less of a colour.
+CLIPPING, CUT_OFF = 0.85, 0.85
 # A feature of which fewer texels are seen sets no measure.
 LEAST_SEEN = 20.0
 # Where nothing else is near, texels count so much for the hue, and grey so much of a unit.
@@ -236,9 +238,10 @@ def _hue(texture_rgb: FloatArray, luma: FloatArray, seen: FloatArray, frame: Can
     # What shines counts no more than the rest: it is white.
     middle = np.median(luma[seen > 0.5]) if (seen > 0.5).any() else 1
     dimmed = texture_rgb * np.minimum(middle / np.maximum(luma, LEAST_LUMA), 1)[..., None]
+    coloured = seen * (1 - CUT_OFF * smoothstep((texture_rgb.max(2) - CLIPPING) / (1 - CLIPPING)))
     lips = frame.features[-1]
     parts = (frame.tinted, SKIN_SCALE), (lips, LIPS_SCALE)
-    slow = (Blurring(seen * (part + LEAST_SHARE))(dimmed, scale) + LEAST_SHARE for part, scale in parts)
+    slow = (Blurring(coloured * part + LEAST_SHARE * seen)(dimmed, scale) + LEAST_SHARE for part, scale in parts)
     of_skin, of_lips = (one / luma_of(one)[..., None] for one in slow)
     return np.asarray(of_skin + lips[..., None] * (of_lips - of_skin), np.float32)
 
