@@ -17,7 +17,15 @@ from PIL import Image
 
 from reverse_personalization import inversion
 from reverse_personalization.blas import one_blas_thread
-from reverse_personalization.canvas import AnonymizedPhoto, Candidate, Canvas, FaceAtWork, FaceResult
+from reverse_personalization.canvas import (
+    AnonymizedPhoto,
+    Candidate,
+    Canvas,
+    FaceAtWork,
+    FaceResult,
+    batches,
+    by_rung,
+)
 from reverse_personalization.engines import Engine, load_engine
 from reverse_personalization.engines.base import Conditions, Encoded, Labels
 from reverse_personalization.errors import EngineError
@@ -170,7 +178,7 @@ class Anonymizer:
         """Push harder until each face has its verdict."""
         ladder = tuple(escalation(self.settings))
         while pending:
-            for rung, faces in _by_rung(pending):
+            for rung, faces in by_rung(pending):
                 for face, x in self._regenerate(faces, ladder[rung]):
                     self._judge(face, x, last=rung + 1 >= len(ladder), leeway=ladder[rung].leeway)
             pending = [face for face in pending if not face.settled]
@@ -219,7 +227,7 @@ class Anonymizer:
         self, faces: Sequence[FaceAtWork], strength: Strength
     ) -> Iterator[tuple[FaceAtWork, inversion.Array]]:
         """The latents of faces that are tried at the same strength, as many at once as the engine takes."""
-        for batch in _batches(faces, self.engine.batch):
+        for batch in batches(faces, self.engine.batch):
             try:
                 latents = self._invert(
                     [face.encoded for face in batch],
@@ -398,15 +406,3 @@ def _hide(work: FaceAtWork, reason: str, *, failed: bool = True) -> None:
 def _is_safe(check: Check, source: Face) -> bool:
     """Whether nobody is recognised in a result, and it shows a believable face."""
     return not check.matches and check.face is not None and check.face.score >= min(BELIEVABLE, source.score)
-
-
-def _batches(faces: Sequence[FaceAtWork], size: int) -> Iterator[Sequence[FaceAtWork]]:
-    return (faces[start : start + size] for start in range(0, len(faces), size))
-
-
-def _by_rung(faces: Sequence[FaceAtWork]) -> list[tuple[int, list[FaceAtWork]]]:
-    """Faces that stand on the same rung of the ladder, together."""
-    rungs: dict[int, list[FaceAtWork]] = {}
-    for face in faces:
-        rungs.setdefault(face.rung, []).append(face)
-    return sorted(rungs.items())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -195,3 +196,16 @@ class FaceAtWork:
         """Give the face its verdict."""
         self.canvas.settle(self.index, result, rendering)
         self.settled = True
+
+
+def batches(faces: Sequence[FaceAtWork], size: int) -> Iterator[Sequence[FaceAtWork]]:
+    """Faces in batches of at most `size`."""
+    return (faces[start : start + size] for start in range(0, len(faces), size))
+
+
+def by_rung(faces: Sequence[FaceAtWork]) -> list[tuple[int, list[FaceAtWork]]]:
+    """Faces that stand on the same rung of the ladder, together."""
+    rungs: dict[int, list[FaceAtWork]] = {}
+    for face in faces:
+        rungs.setdefault(face.rung, []).append(face)
+    return sorted(rungs.items())

@@ -55,7 +55,12 @@ class Laid:
     grain: FloatArray
 
     def drawn(self, texture_rgb: FloatArray, *, renewal: float) -> Rendering:
-        """The picture with a texture on the mesh, which replaces so much of what was there; see `Renderer.render`."""
+        """The picture with a texture on the mesh.
+
+        Args:
+            texture_rgb: float32 SIZE x SIZE x 3, 0 to 1, what is to be seen on the mesh.
+            renewal: 0 to 1, how much of what was there it replaces.
+        """
         new = 255 * _look_up(texture_rgb, self.texel_x, self.texel_y) + self.grain
         changed = self.warped + (renewal * self.share)[..., None] * (new - self.warped)
         after = np.clip(np.rint(changed), 0, 255).astype(np.uint8)
@@ -73,30 +78,15 @@ class Renderer:
         self.fade: FloatArray = np.asarray(inner * smoothstep((frame.from_eyes - EYE_MARGIN) / EYE_FADE), np.float32)
         self.mobility = _mobility(frame.vertices)
 
-    def render(
-        self,
-        image_rgb: ByteArray,
-        mesh: Mesh,
-        coverage: FloatArray,
-        texture_rgb: FloatArray,
-        shift: FloatArray,
-        *,
-        renewal: float,
-    ) -> Rendering:
-        """Change a face.
+    def laid(self, image_rgb: ByteArray, mesh: Mesh, coverage: FloatArray, shift: FloatArray) -> Laid:
+        """A face whose texture is to change: worth keeping where it changes more than once.
 
         Args:
             image_rgb: uint8 H x W x 3; not changed itself.
             mesh: of the face in that picture.
             coverage: float32 SIZE x SIZE, 0 to 1: where the face may change.
-            texture_rgb: float32 SIZE x SIZE x 3, 0 to 1, what is to be seen on the mesh.
             shift: float32 468 x 2, pixels that the mesh is moved by, where it is free to move.
-            renewal: 0 to 1, how much of what was there the texture replaces.
         """
-        return self.laid(image_rgb, mesh, coverage, shift).drawn(texture_rgb, renewal=renewal)
-
-    def laid(self, image_rgb: ByteArray, mesh: Mesh, coverage: FloatArray, shift: FloatArray) -> Laid:
-        """A face whose texture is to change, see `render`: worth keeping where it changes more than once."""
         moved = mesh.points + self.mobility * shift
         rows, columns = _bounds(moved, image_rgb.shape[:2])
         origin = np.array([columns.start, rows.start], np.float32)

@@ -88,8 +88,8 @@ class Settler:
     def _drawn(self, image_rgb: ByteArray, face: MeshedFace, decoding: Decoding, back: FloatArray) -> Rendering:
         """The new face, its mesh moved `back` by 468 x 2 pixels."""
         moved = np.asarray(shift(decoding) - back, np.float32)
-        coverage, renewal = face.encoding.coverage, decoding.renewal
-        return self._renderer.render(image_rgb, face.mesh, coverage, decoding.texture, moved, renewal=renewal)
+        laid = self._renderer.laid(image_rgb, face.mesh, face.encoding.coverage, moved)
+        return laid.drawn(decoding.texture, renewal=decoding.renewal)
 
 
 def shift(decoding: Decoding) -> FloatArray:
