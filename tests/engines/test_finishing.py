@@ -171,14 +171,25 @@ def test_bridges_of_noses_are_no_bolder_for_their_nostrils(compact_engine: Any) 
 def test_noses_keep_their_own_hue(compact_engine: Any) -> None:
     """Not that of cheeks, which is often paler."""
     frame = compact_engine._codec.frame
-    red = np.asarray(skin(0.01) * (1.1, 0.98, 0.92), np.float32)
-    nose = np.max(frame.nose, 0) > 0.5
-    red[nose] *= (1.2, 0.96, 0.8)
-    grey = np.repeat(red.mean(2, keepdims=True), 3, 2)
-    became = Finish.of(red, SEEN, frame).applied(grey)
+    pale = np.asarray(skin(0.01) * (1.1, 0.98, 0.92), np.float32)
+    red, nose = pale.copy(), np.max(frame.nose, 0) > 0.5
+    red[nose] *= (1.1, 0.98, 0.9)
+    became = Finish.of(red, SEEN, frame).applied(pale)
     inner = cv2.erode(nose.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
-    of_new, of_source = ((one[..., 0] / one[..., 2])[inner].mean() for one in (became, red))
-    assert of_new > 0.9 * of_source
+    of_new, of_source, of_cheeks = ((one[..., 0] / one[..., 2])[inner].mean() for one in (became, red, pale))
+    assert of_new - of_cheeks > 0.3 * (of_source - of_cheeks)
+
+
+def test_hair_over_the_outline_and_small_rims_tint_no_skin() -> None:
+    lit = np.asarray(skin(0.01) * (1.1, 0.98, 0.92), np.float32)
+    inward = np.tile(np.minimum(np.arange(SIZE), np.arange(SIZE)[::-1]).astype(np.float32), (SIZE, 1))
+    orange = lit.copy()
+    orange[:, :8] = (0.5, 0.25, 0.05)
+    orange[62:66, 62:66] *= (1.4, 0.95, 0.3)
+    became = finished(orange, lit, SEEN, SEEN, inward=inward)
+    of_skin = lit[..., 0].mean() / lit[..., 2].mean()
+    for place, most in (((slice(20, 100), slice(0, 8)), 1.3), ((slice(62, 66), slice(62, 66)), 1.04)):
+        assert became[place][..., 0].mean() / became[place][..., 2].mean() < most * of_skin
 
 
 def test_what_is_overexposed_has_the_hue_of_what_is_not() -> None:

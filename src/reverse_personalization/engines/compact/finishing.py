@@ -39,6 +39,8 @@ MOST_LIT, MOST_SHADED = 0.02, 0.05
 # What gets darker or brighter keeps the colour that skin and lips have over so many texels; only so much is another's:
 # else shades look like dirt. Over twelve texels, noses got the colour of cheeks, which is paler.
 SKIN_SCALE, LIPS_SCALE, MOST_HUE = 5.0, 4.0, 0.015
+# Skin's hue differs from that over so many texels by about so much at most: rims of highlights are orange.
+AROUND_SKIN, MOST_TINT = 12.0, 0.05
 # Skin that gets darker keeps all its colour; of what it gets brighter by, so much is white: what shines is, and what
 # turns to the light is not.
 SHINING = 0.5
@@ -239,10 +241,12 @@ def _hue(texture_rgb: FloatArray, luma: FloatArray, seen: FloatArray, frame: Can
     middle = np.median(luma[seen > 0.5]) if (seen > 0.5).any() else 1
     dimmed = texture_rgb * np.minimum(middle / np.maximum(luma, LEAST_LUMA), 1)[..., None]
     coloured = seen * (1 - CUT_OFF * smoothstep((texture_rgb.max(2) - CLIPPING) / (1 - CLIPPING)))
+    inner = coloured * frame.tinted * smoothstep(frame.inward / HAIRLINE)
     lips = frame.features[-1]
-    parts = (frame.tinted, SKIN_SCALE), (lips, LIPS_SCALE)
-    slow = (Blurring(coloured * part + LEAST_SHARE * seen)(dimmed, scale) + LEAST_SHARE for part, scale in parts)
-    of_skin, of_lips = (one / luma_of(one)[..., None] for one in slow)
+    parts = (inner, SKIN_SCALE), (inner, AROUND_SKIN), (coloured * lips, LIPS_SCALE)
+    slow = (Blurring(part + LEAST_SHARE * seen)(dimmed, scale) + LEAST_SHARE for part, scale in parts)
+    near, around, of_lips = (one / luma_of(one)[..., None] for one in slow)
+    of_skin = near - _beyond(near - around, MOST_TINT)
     return np.asarray(of_skin + lips[..., None] * (of_lips - of_skin), np.float32)
 
 
