@@ -165,7 +165,7 @@ def test_noise_is_standard_normal_and_its_own_for_each_label(astronaut: Any, com
 def test_settling_brings_the_expression_back(
     astronaut: Any, hopper: Any, compact_engine: CompactEngine, sface: SFace
 ) -> None:
-    """Together: where little is lost, as of the astronaut's, nothing comes back."""
+    """Where much is lost, as of Hopper's, and together: of the astronaut's little is lost, and nothing comes back."""
     mesher = FaceMesher()
     lost: dict[str, list[float]] = {"settled": [], "only in its place": []}
     for portrait in (astronaut, hopper):
@@ -180,4 +180,6 @@ def test_settling_brings_the_expression_back(
                 after = expression(mesher.again(paste(image, rendering), encoded.context.mesh))
                 lost[way].append(float(np.linalg.norm(after - before)))
             np.testing.assert_array_equal(settled.codes[encoded.keep == 1], encoded.x0[encoded.keep == 1])
-    assert np.mean(lost["settled"]) < 0.98 * np.mean(lost["only in its place"])
+    composed, in_place = (np.reshape(lost[way], (2, -1)).mean(1) for way in ("settled", "only in its place"))
+    assert composed[1] < 0.96 * in_place[1]
+    assert composed.mean() < in_place.mean()
