@@ -63,6 +63,30 @@ def test_nothing_of_the_sources_detail_is_left(portrait: Any, compact_engine: Co
     assert np.abs(left[seen]).max() < 1e-5
 
 
+def test_how_much_brows_stand_out_follows_codes(codec: FaceCodec) -> None:
+    change = np.random.default_rng(0).standard_normal(codec.dimensions, np.float32) * (codec.kept == 0)
+    luma = codec.drawn(change)[..., 0]
+    frame = codec.frame
+    brows, near = (float(np.average(luma, weights=weights)) for weights in (frame.brows, frame.near_brows))
+    assert change @ codec.brows == pytest.approx(brows - near, rel=1e-3)
+    assert not codec.brows[codec.kept == 1].any()
+
+
+def test_darker_brows_have_codes_of_darker_brows(portrait: Any, compact_engine: CompactEngine) -> None:
+    def stand_out(image_rgb: Any, *rings: tuple[int, ...]) -> float:
+        darker = np.zeros(image_rgb.shape[:2], np.uint8)
+        for ring in rings:
+            cv2.fillConvexPoly(darker, cv2.convexHull(np.round(mesh.points[list(ring)]).astype(np.int32)), 1)
+        changed = np.clip(image_rgb - 30.0 * darker[..., None], 0, 255).astype(np.uint8)
+        return float(codec.encode(changed, mesh).codes @ codec.brows)
+
+    codec, mesh = compact_engine._codec, compact_engine._mesher.fitted(portrait.image_rgb, portrait.face)
+    before = stand_out(portrait.image_rgb)
+    brows = stand_out(portrait.image_rgb, topology.RIGHT_BROW, topology.LEFT_BROW)
+    lips = stand_out(portrait.image_rgb, topology.OUTER_LIPS)
+    assert brows < before - 3 * abs(lips - before)
+
+
 def test_what_is_not_modelled_stays(portrait: Any, compact_engine: CompactEngine, codec: FaceCodec) -> None:
     encoding = compact_engine.encode(portrait.image_rgb, portrait.face).context.encoding
     elsewhere = ~codec.frame.modelled

@@ -73,6 +73,20 @@ def test_who_is_already_what_was_asked_for_stays_it(population: Population, monk
     assert shown[NAMES.index("woman")] == pytest.approx(1, abs=0.02)
 
 
+def test_what_is_held_stays_a_faces(population: Population) -> None:
+    codes, held = np.random.default_rng(1).standard_normal(D, np.float32), np.zeros(D, np.float32)
+    held[10:12] = 3, 4
+    tensors = population._tensors | {"expressions": np.ones((D, 1), np.float32)}
+    tensors["attributes"][:, 10:12] = 0
+    free, holding = (Population(tensors, population._kept, held=what) for what in ((), [held]))
+    apart = [
+        abs((one.stranger(codes, unit(1), Wish(), np.random.default_rng(2)) - codes) @ held) for one in (free, holding)
+    ]
+    assert apart[1] < 1e-4 < apart[0]
+    left = [np.linalg.norm(held - one.told @ (one.told.T @ held)) for one in (free, holding)]
+    assert left[1] < 1e-4 < left[0]
+
+
 def test_of_several_strangers_the_least_alike_is_drawn(population: Population) -> None:
     codes, own = np.random.default_rng(1).standard_normal(D, np.float32), unit(1)
     predicted = [

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -203,6 +204,13 @@ class FaceCodec:
             offset @ encoding.placement[:, :3] / encoding.scale**2,
         )
 
+    @cached_property
+    def brows(self) -> FloatArray:
+        """How much brighter brows are than the skin around them follows codes like this, float32 d."""
+        brows, near = self.frame.brows, self.frame.near_brows
+        luma = brows / brows.sum() - near / near.sum()
+        return self._followed(pack(np.stack([luma, *np.zeros((2, *luma.shape), np.float32)], 2), self.frame))
+
     def drawn(self, change: FloatArray) -> FloatArray:
         """What a change of codes (float32 d) draws: normalised luma, B - Y and R - Y, SIZE x SIZE x 3."""
         of_texture = self._tensors["rotation"].T[: len(self._gram)] @ change
@@ -212,6 +220,10 @@ class FaceCodec:
         """How something follows the codes that change, float32 d, given how it follows the texture in RGB."""
         # Mirroring is transposed by inverse light.
         packed = pack_gradient(mirrored(gradient_rgb, np.reciprocal(encoding.light)), encoding.tone, self.frame)
+        return self._followed(packed)
+
+    def _followed(self, packed: FloatArray) -> FloatArray:
+        """How something follows the codes that change, float32 d, given how it follows packed textures."""
         of_texture = self._tensors["texture_basis"] @ packed
         of_codes = self._tensors["rotation"][:, : len(of_texture)] @ of_texture
         return np.asarray(of_codes * (self.kept == 0), np.float32)

@@ -73,7 +73,8 @@ class CompactEngine:
             for part in ("codec", "population")
         }
         self._codec = FaceCodec(parts["codec"])
-        self._population = Population(parts["population"], self._codec.kept)
+        # Brows that got lost, or dark as bars, were the commonest fault of results.
+        self._population = Population(parts["population"], self._codec.kept, held=[self._codec.brows])
         change = partial(self._population.change, wish=self._wish)
         self._wished = Wished(change, self._wish.roughness) if self._wish.asked.any() else None
         self._mesher = FaceMesher()

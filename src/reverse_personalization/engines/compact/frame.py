@@ -23,6 +23,8 @@ BORDER, OF_NOSE = 5, 3
 ABOVE_TIP, PARTING = 195, 4.0
 # Texels around lips whose colour may be that of lips.
 NEAR_LIPS = 13
+# Texels around brows that are dark with them, and whose skin they stand out from.
+OF_BROWS, NEAR_BROWS = 3, 17
 # Below this cosine between a triangle and its frontal self, a texel is seen too obliquely to be trusted.
 OBLIQUE, FRONTAL = 0.15, 0.45
 
@@ -56,6 +58,8 @@ class CanonicalFrame:
             self.plain, 1 - _soft(self.vertices, topology.OUTER_LIPS, border=NEAR_LIPS)
         )
         self.grained: FloatArray = 1 - _soft(self.vertices, *eyes)
+        inner, around = (_soft(self.vertices, *brows, border=border) for border in (OF_BROWS, NEAR_BROWS))
+        self.brows, self.near_brows = (one * self.modelled for one in (inner, around * self.skin))
 
     def to_texels(self, plane: FloatArray) -> FloatArray:
         """Canonical x, y (n x 2) as texel coordinates."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Final, cast
 
@@ -27,7 +27,9 @@ FEMININE, YOUNGER = 1.4, 35.0
 class Population:
     """A joint normal distribution of codes, embeddings and attributes, fitted on the training faces."""
 
-    def __init__(self, tensors: Mapping[str, NDArray[np.floating]], kept: FloatArray) -> None:
+    def __init__(
+        self, tensors: Mapping[str, NDArray[np.floating]], kept: FloatArray, *, held: Sequence[FloatArray] = ()
+    ) -> None:
         """Take the distribution.
 
         Args:
@@ -37,16 +39,20 @@ class Population:
                 `attribute_mean` k, how attributes show in codes, and `seen` k x (d + 128) and `seen_mean` k,
                 how to tell them from codes and embedding.
             kept: float32 d, 1 for codes that never change, else 0.
+            held: directions of codes (float32 d each) in which strangers are what faces are.
         """
         self._tensors = {name: np.asarray(tensor, np.float32) for name, tensor in tensors.items()}
         self._kept = kept
+        directions = np.array(held, np.float32).reshape(-1, len(kept)).T
+        self._held = np.asarray(np.linalg.qr(directions)[0], np.float32)
         self._attributes = self._tensors["attributes"]
         self._steer: FloatArray = np.linalg.pinv(self._attributes).T.astype(np.float32)
 
     @cached_property
     def told(self) -> FloatArray:
-        """Orthonormal directions of codes that change attributes or expressions, float32 d x k."""
-        return np.asarray(np.linalg.qr(np.concatenate([self._attributes.T, self.expressions], 1))[0], np.float32)
+        """Orthonormal directions of codes that change attributes, expressions or what is held, float32 d x k."""
+        directions = np.concatenate([self._attributes.T, self.expressions, self._held], 1)
+        return np.asarray(np.linalg.qr(directions)[0], np.float32)
 
     @property
     def expressions(self) -> FloatArray:
@@ -83,8 +89,8 @@ class Population:
         """Codes of somebody who does not exist, in a face's place.
 
         Args:
-            codes: float32 d, the face's; those that are kept stay, and its attributes stay unless wished
-                otherwise.
+            codes: float32 d, the face's; those that are kept stay, so does what is held but for what attributes
+                ask of it, and its attributes stay unless wished otherwise.
             embedding: float32 128, the face's, a unit vector.
             wish: attributes that the stranger should have.
             generator: draws the stranger.
@@ -95,6 +101,7 @@ class Population:
         """
         drawn = TEMPERATURE * generator.standard_normal((CANDIDATES, len(codes)), np.float32)
         drawn = np.where(self._kept == 1, codes, drawn)
+        drawn += (codes - drawn) @ self._held @ self._held.T
         wanted = begun(wish, self.attributes(codes, embedding)) - self._tensors["attribute_mean"]
         wanted = np.where(wish.asked, wanted, kept * wanted)
         drawn += (wanted - drawn @ self._attributes.T) @ self._steer
