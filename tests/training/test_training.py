@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -12,11 +14,14 @@ from safetensors.numpy import load_file
 
 from reverse_personalization import weights
 from reverse_personalization.engines.compact.attributes import NAMES
+from reverse_personalization.engines.compact.codec import FaceCodec
 from reverse_personalization.engines.compact.population import Population
+from reverse_personalization.engines.compact.textures import luma_of
 from reverse_personalization.errors import InputError
 from reverse_personalization.training import effects as effects_module
 from reverse_personalization.training.dataset import TrainingFaces, build_dataset
 from reverse_personalization.training.effects import light_of, measure_effects
+from reverse_personalization.training.glasses import AROUND_EYES, measure_glasses
 from reverse_personalization.training.labels import Labels, read_labels
 from reverse_personalization.training.population_fitting import (
     GUIDANCE_UNIT,
@@ -99,6 +104,34 @@ def test_glasses_are_found_and_without_labels_none() -> None:
     assert codes[found, 7].mean() > codes[~found, 7].mean() + 1
     nothing = Labels({name: np.full(len(codes), np.nan, np.float32) for name in (*NAMES, "glasses")})
     assert not find_glasses(codes, nothing, np.ones(len(codes), bool)).any()
+
+
+def test_patterns_of_glasses_lie_around_the_eyes(astronaut: Any, tmp_path: Path) -> None:
+    codec = {
+        name.removeprefix("codec."): t for name, t in load_file(weights.path("compact")).items() if "codec." in name
+    }
+    frame = FaceCodec(codec).frame
+
+    def faces(image_rgb: Any) -> TrainingFaces:
+        folder = tmp_path / hashlib.sha256(image_rgb.tobytes()).hexdigest()
+        folder.mkdir()
+        Image.fromarray(image_rgb).save(folder / "a.png")
+        return build_dataset(folder)
+
+    worn_rgb, (right, left) = astronaut.image_rgb.copy(), astronaut.face.keypoints[:2]
+    radius = round(0.36 * float(np.linalg.norm(left - right)))
+    for eye in (right, left):
+        cv2.circle(worn_rgb, [round(float(v)) for v in eye], radius, (20, 20, 20), 4, cv2.LINE_AA)
+    bare, worn = faces(astronaut.image_rgb), faces(worn_rgb)
+    assert measure_glasses(bare, np.ones(2, bool), codec).shape == (0, len(codec["rotation"]))
+    assert len(measure_glasses(worn, np.zeros(2, bool), codec)) == 0
+    found = measure_glasses(worn, np.ones(2, bool), codec)[0]
+
+    points = bare.vertices[0, :, :2]
+    glasses = luma_of(frame.sample(worn.crop[0], points) - frame.sample(bare.crop[0], points))
+    glasses *= frame.from_eyes < AROUND_EYES
+    known = FaceCodec(codec).meaning(glasses + glasses[:, ::-1])
+    assert abs(found @ known) > 0.6 * np.linalg.norm(found) * np.linalg.norm(known)
 
 
 def test_guidance_follows_the_effects_that_were_measured() -> None:

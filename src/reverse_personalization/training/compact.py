@@ -16,6 +16,7 @@ from reverse_personalization.inversion import STABLE_DIFFUSION
 from reverse_personalization.training.codec_fitting import FittedCodec, fit_codec, measure_faces
 from reverse_personalization.training.dataset import Report, faces_of, held_out, silent
 from reverse_personalization.training.effects import light_of, measure_effects
+from reverse_personalization.training.glasses import measure_glasses
 from reverse_personalization.training.labels import read_labels
 from reverse_personalization.training.population_fitting import find_glasses, fit_population, follow_effects
 
@@ -78,6 +79,9 @@ def train_compact(data: Path, out: Path, *, report: Report = silent) -> Measured
     light = light_of(fitted.tensors)
     population |= follow_effects(population, effects.embeddings, light, codes[used], faces.embedding[used])
     population["expressions"] = effects.expressions
+    population["glasses"] = measure_glasses(
+        faces, seen, fitted.tensors, progress=lambda done, total: report("looking at glasses", done, total)
+    )
     _export({"codec": fitted.tensors, "population": population}, out)
     tested = measured.usable & held & ~glasses
     losses = _losses(Population(population, kept), codes[tested], faces.embedding[tested])

@@ -208,8 +208,13 @@ class FaceCodec:
     def brows(self) -> FloatArray:
         """How much brighter brows are than the skin around them follows codes like this, float32 d."""
         brows, near = self.frame.brows, self.frame.near_brows
-        luma = brows / brows.sum() - near / near.sum()
-        return self._followed(pack(np.stack([luma, *np.zeros((2, *luma.shape), np.float32)], 2), self.frame))
+        return self._followed(self._packed(brows / brows.sum() - near / near.sum()))
+
+    def meaning(self, layer: FloatArray) -> FloatArray:
+        """The change of those codes that change, float32 d, that draws a layer of luma (SIZE x SIZE) best."""
+        components = self._fit(self._packed(layer), np.ones(self._tensors["texture_basis"].shape[1], np.float32))
+        codes = self._tensors["rotation"][:, : len(components)] @ components
+        return np.asarray(codes * (self.kept == 0), np.float32)
 
     def drawn(self, change: FloatArray) -> FloatArray:
         """What a change of codes (float32 d) draws: normalised luma, B - Y and R - Y, SIZE x SIZE x 3."""
@@ -221,6 +226,10 @@ class FaceCodec:
         # Mirroring is transposed by inverse light.
         packed = pack_gradient(mirrored(gradient_rgb, np.reciprocal(encoding.light)), encoding.tone, self.frame)
         return self._followed(packed)
+
+    def _packed(self, luma: FloatArray) -> FloatArray:
+        """Luma without colour (SIZE x SIZE), packed."""
+        return pack(np.stack([luma, *np.zeros((2, *luma.shape), np.float32)], 2), self.frame)
 
     def _followed(self, packed: FloatArray) -> FloatArray:
         """How something follows the codes that change, float32 d, given how it follows packed textures."""

@@ -73,8 +73,9 @@ class CompactEngine:
             for part in ("codec", "population")
         }
         self._codec = FaceCodec(parts["codec"])
-        # Brows that got lost, or dark as bars, were the commonest fault of results.
-        self._population = Population(parts["population"], self._codec.kept, held=[self._codec.brows])
+        # Brows that got lost or dark as bars, and glasses that nobody wears, were the commonest faults of results.
+        held = self._codec.brows, *parts["population"]["glasses"]
+        self._population = Population(parts["population"], self._codec.kept, held=held)
         change = partial(self._population.change, wish=self._wish)
         self._wished = Wished(change, self._wish.roughness) if self._wish.asked.any() else None
         self._mesher = FaceMesher()

@@ -39,7 +39,7 @@ class Population:
                 `attribute_mean` k, how attributes show in codes, and `seen` k x (d + 128) and `seen_mean` k,
                 how to tell them from codes and embedding.
             kept: float32 d, 1 for codes that never change, else 0.
-            held: directions of codes (float32 d each) in which strangers are what faces are.
+            held: directions of codes (float32 d each) in which strangers are what faces are: how dark brows are, say.
         """
         self._tensors = {name: np.asarray(tensor, np.float32) for name, tensor in tensors.items()}
         self._kept = kept
