@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,13 +10,11 @@ from numpy.typing import NDArray
 from reverse_personalization.engines.compact.codec import FaceCodec
 from reverse_personalization.engines.compact.textures import luma_of
 from reverse_personalization.faces.face import ByteArray, FloatArray, Mesh
-from reverse_personalization.training.dataset import TrainingFaces
+from reverse_personalization.training.dataset import Progress, TrainingFaces
 
 # Texels around the eyes in which glasses lie, and the share of those that they hide at least.
 AROUND_EYES, LEAST_HIDDEN = 14.0, 0.08
 DIRECTIONS = 4
-
-Progress = Callable[[int, int], None]
 
 
 def measure_glasses(

@@ -213,8 +213,7 @@ class FaceCodec:
     def meaning(self, layer: FloatArray) -> FloatArray:
         """The change of those codes that change, float32 d, that draws a layer of luma (SIZE x SIZE) best."""
         components = self._fit(self._packed(layer), np.ones(self._tensors["texture_basis"].shape[1], np.float32))
-        codes = self._tensors["rotation"][:, : len(components)] @ components
-        return np.asarray(codes * (self.kept == 0), np.float32)
+        return self._changing(components)
 
     def drawn(self, change: FloatArray) -> FloatArray:
         """What a change of codes (float32 d) draws: normalised luma, B - Y and R - Y, SIZE x SIZE x 3."""
@@ -233,7 +232,10 @@ class FaceCodec:
 
     def _followed(self, packed: FloatArray) -> FloatArray:
         """How something follows the codes that change, float32 d, given how it follows packed textures."""
-        of_texture = self._tensors["texture_basis"] @ packed
+        return self._changing(self._tensors["texture_basis"] @ packed)
+
+    def _changing(self, of_texture: FloatArray) -> FloatArray:
+        """What texture's components (t) are in codes, float32 d, of which only those that change are told."""
         of_codes = self._tensors["rotation"][:, : len(of_texture)] @ of_texture
         return np.asarray(of_codes * (self.kept == 0), np.float32)
 

@@ -73,7 +73,7 @@ class CompactEngine:
             for part in ("codec", "population")
         }
         self._codec = FaceCodec(parts["codec"])
-        # Brows that got lost or dark as bars, and glasses that nobody wears, were the commonest faults of results.
+        # Else guidance loses brows or draws them as bars, and remains of glasses on people who wear none.
         held = self._codec.brows, *parts["population"]["glasses"]
         self._population = Population(parts["population"], self._codec.kept, held=held)
         change = partial(self._population.change, wish=self._wish)
