@@ -25,6 +25,7 @@ from PIL import Image, ImageDraw
 from reverse_personalization.bench.statistics import Rate
 from reverse_personalization.faces.detection import YuNetDetector
 from reverse_personalization.media.images import photos_below, read_photo
+from reverse_personalization.media.thumbnails import square
 
 SIDE, TITLE, COLUMNS, ROWS = 300, 24, 4, 4
 # Half the side of what is shown, in units of a face's size.
@@ -86,12 +87,10 @@ def _largest_face(detector: YuNetDetector, photo: Path, version: Path) -> Image.
     if not found:
         return None
     x, y, width, height = found[0].box
-    reach = REACH * max(width, height)
-    box = [
-        round(v) for v in (x + width / 2 - reach, y + height / 2 - reach, x + width / 2 + reach, y + height / 2 + reach)
-    ]
-    shown = read_photo(version, max_pixels=10**8).image_rgb
-    return Image.fromarray(shown).crop(tuple(box)).resize((SIDE, SIDE), Image.Resampling.LANCZOS)
+    centre, reach = (x + width / 2, y + height / 2), REACH * max(width, height)
+    # As large as it is first: only resizing averages what shrinks.
+    shown = square(read_photo(version, max_pixels=10**8).image_rgb, centre, reach, round(2 * reach))
+    return Image.fromarray(shown).resize((SIDE, SIDE), Image.Resampling.LANCZOS)
 
 
 def _sheet(faces: list[Image.Image], number: int) -> Image.Image:
