@@ -113,17 +113,31 @@ def test_what_is_thin_is_not_softened() -> None:
     np.testing.assert_allclose(_softened(share, 0.5 * seen, seen), share, atol=0.01)
 
 
+EYE, OTHER_EYE = topology.RIGHT_EYE[0], topology.LEFT_EYE[0]
+
+
 @pytest.mark.parametrize(
-    ("vertex", "side", "kept"),
-    [(4, 5, False), (4, 11, True), (FOREHEAD, 5, True), (topology.RIGHT_EYE[0], 5, True), (17, 5, False)],
+    ("marks", "kept"),
+    [
+        ({4: 5}, False),
+        ({4: 11}, True),
+        ({17: 5}, False),
+        ({FOREHEAD: 5}, True),
+        ({EYE: 5}, False),
+        ({EYE: 9}, True),
+        ({EYE: 5, OTHER_EYE: 7}, True),
+    ],
 )
 def test_small_marks_count_only_where_glasses_and_hair_are(
-    vertex: int, side: int, kept: bool, codec: FaceCodec, monkeypatch: pytest.MonkeyPatch
+    marks: dict[int, int], kept: bool, codec: FaceCodec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The shadow of a nose's tip or of a lip is no obstacle, which would leave a speck of the source there."""
-    x, y = np.rint(codec.frame.vertices[vertex]).astype(int)
+    """The shadow of a nose's bridge or tip, or of a lip, is no obstacle, which would leave a speck of the source."""
     sure = np.zeros((SIZE, SIZE), np.float32)
-    sure[max(y - side // 2, 0) :, x - side // 2 :][:side, :side] = 1
+    for vertex, side in marks.items():
+        x, y = np.rint(codec.frame.vertices[vertex]).astype(int)
+        sure[max(y - side // 2, 0) :, x - side // 2 :][:side, :side] = 1
     monkeypatch.setattr(codec._obstacles, "_surely", lambda planes, seen: sure)
     noise = np.random.default_rng(0).random((SIZE, SIZE, 3)).astype(np.float32)
-    assert (codec._obstacles.hidden(noise, np.ones((SIZE, SIZE), np.float32)) > 0.1).any() == kept
+    found = codec._obstacles.hidden(noise, np.ones((SIZE, SIZE), np.float32)) > 0.1
+    assert bool(found[sure == 1].all()) == kept
+    assert bool(found.any()) == kept

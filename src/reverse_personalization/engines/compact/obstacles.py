@@ -14,13 +14,14 @@ from reverse_personalization import weights
 from reverse_personalization.engines.compact.frame import SIZE, CanonicalFrame
 from reverse_personalization.engines.compact.textures import luma_of, normalise
 from reverse_personalization.faces.compositing import smoothstep
-from reverse_personalization.faces.face import FloatArray
+from reverse_personalization.faces.face import ByteArray, FloatArray
 from reverse_personalization.identity.onnx_graph import OnnxGraph
 
 LEVELS: Final = (24, 40, 64, 80)
 """Channels of the network's levels, each half as large as the one before."""
 # From so sure on, and from so many texels on, something is an obstacle: glasses come in small pieces as far as so many
-# texels from the eyes, and hair as near to the outline; elsewhere what is small is a shadow of beards, noses or folds.
+# texels from the eyes, which come to as much as one elsewhere, and hair as near to the outline; elsewhere what is small
+# is a shadow of beards, noses or folds.
 SURE, LEAST, LEAST_ELSEWHERE = 0.55, 16, 60
 OF_GLASSES, OF_HAIR = 18.0, 4.0
 # Around it, so many texels wide, how surely a texel is hidden, blurred over so many, is how much: all from the sum on.
@@ -49,7 +50,7 @@ class ObstacleFinder:
 
     def __init__(self, frame: CanonicalFrame) -> None:
         """Read the weights that `training.obstacle_network` wrote; `frame` says where glasses and hair are."""
-        self._usual = (frame.from_eyes < OF_GLASSES) | (frame.inward < OF_HAIR)
+        self._usual = frame.from_eyes < OF_GLASSES, frame.inward < OF_HAIR
         tensors = load_file(weights.path("obstacles"))
         self._net = cv2.dnn.readNetFromONNX(np.frombuffer(_model(tensors), np.uint8))
 
@@ -61,13 +62,20 @@ class ObstacleFinder:
             seen: float32 SIZE x SIZE, 0 to 1.
         """
         luma, surely = luma_of(texture_rgb), self._surely(normalise(texture_rgb, seen)[0], seen)
-        _, parts, statistics, _ = cv2.connectedComponentsWithStats((surely > SURE).astype(np.uint8))
-        usual = np.bincount(parts.ravel(), self._usual.ravel()) > 0
-        large = statistics[:, cv2.CC_STAT_AREA] >= np.where(usual, LEAST, LEAST_ELSEWHERE)
-        large[0] = False  # is what is no part
-        near = cv2.dilate(large[parts].astype(np.uint8), np.ones((NEAR, NEAR), np.uint8))
+        near = cv2.dilate(self._without_specks(surely > SURE), np.ones((NEAR, NEAR), np.uint8))
         share = near * smoothstep((cv2.GaussianBlur(surely, (0, 0), SOFT) - FROM) / RAMP)
         return _softened(np.asarray(share, np.float32), luma, seen)
+
+    def _without_specks(self, found: NDArray[np.bool_]) -> ByteArray:
+        """Obstacles among what is found, 0 or 1, SIZE x SIZE both: what is small is one only where such are worn."""
+        _, parts, statistics, _ = cv2.connectedComponentsWithStats(found.astype(np.uint8))
+        areas = statistics[:, cv2.CC_STAT_AREA]
+        glasses, hair = (np.bincount(parts.ravel(), near.ravel()) > 0 for near in self._usual)
+        pieces = areas >= LEAST
+        pieces[0] = False  # is what is no part
+        worn = areas[pieces & glasses].sum() >= LEAST_ELSEWHERE
+        obstacles = pieces & (hair | (glasses & worn) | (areas >= LEAST_ELSEWHERE))
+        return np.asarray(obstacles[parts], np.uint8)
 
     def _surely(self, planes: FloatArray, seen: FloatArray) -> FloatArray:
         """How surely each texel is hidden, float32 SIZE x SIZE, 0 to 1, given what `packed` is given."""
