@@ -10,6 +10,8 @@ import pytest
 from reverse_personalization import inversion
 from reverse_personalization.engines.compact.denoiser import Expectation
 from reverse_personalization.engines.compact.engine import MILDEST, CompactEngine
+from reverse_personalization.engines.compact.frame import SIZE
+from reverse_personalization.engines.compact.rendering import Renderer
 from reverse_personalization.errors import EngineError
 from reverse_personalization.faces.bearing import expression
 from reverse_personalization.faces.compositing import paste
@@ -183,3 +185,17 @@ def test_settling_brings_the_expression_back(
     composed, in_place = (np.reshape(lost[way], (2, -1)).mean(1) for way in ("settled", "only in its place"))
     assert composed[1] < 0.96 * in_place[1]
     assert composed.mean() < in_place.mean()
+
+
+def test_what_lies_on_lips_holds_a_mouth_as_a_whole(compact_engine: CompactEngine) -> None:
+    """Else the few texels of closed lips, seen all over an open mouth, would tear its teeth."""
+    frame = compact_engine._codec.frame
+    texel_y, texel_x = np.mgrid[:SIZE, :SIZE].astype(np.float32)
+    mouth = frame.features[-1]
+    seen = np.ones((SIZE, SIZE), np.float32)
+    seen[:, 1::3] = np.where(mouth[:, 1::3] > 0, 0.0, 1.0)
+    moving = Renderer(frame)._moving(seen, texel_x, texel_y)
+    inside = mouth > 0.98
+    assert np.ptp(seen[inside]) == 1
+    assert np.ptp(moving[inside]) < 0.03
+    np.testing.assert_array_equal(moving[mouth == 0], seen[mouth == 0])

@@ -26,6 +26,8 @@ EYE_REST = 8.0
 # Detail finer than so many texels is the grain of skin, hairs and camera, as far as it is no stronger than so many
 # levels and so many times its median: wrinkles are stronger. It is taken from so many texels aside: it draws nobody's.
 GRAIN_SCALE, GRAIN_LIMIT, GRAIN_RANGE, GRAIN_ASIDE = 1.5, 12.0, 1.5, (5.0, 4.0)
+# A mouth moves as its least seen parts do, but for the least of all.
+LEAST_OF_MOUTH = 0.05
 # Share of the face's width over which the shape's change fades: the outline itself stays.
 SHAPE_FADE = 0.22
 
@@ -100,11 +102,21 @@ class Renderer:
         if self._keep:
             free = 1 - region_mask(self._keep, mesh.points - origin, size)
             seen, share = seen * free, share * free
-        warped = _warp(image_rgb, field[..., :2] * seen[..., None], origin)
+        warped = _warp(image_rgb, field[..., :2] * self._moving(seen, texel_x, texel_y)[..., None], origin)
         grained = _look_up(self._frame.grained * coverage, texel_x, texel_y) * (covered >= 0)
         texel = float(np.ptp(moved[:, 0]) / np.ptp(self._frame.vertices[:, 0]))
         before = image_rgb[rows, columns]
         return Laid(rows, columns, before, warped, texel_x, texel_y, share, _grain(warped, grained, texel))
+
+    def _moving(self, seen: FloatArray, texel_x: FloatArray, texel_y: FloatArray) -> FloatArray:
+        """How much of a mesh's way is gone where it is `seen` (float32 h x w, like the result): by mouths as a whole.
+
+        The few texels inside of closed lips are seen all over an open mouth: what lies on some would tear its teeth.
+        """
+        mouth = _look_up(self._frame.features[-1], texel_x, texel_y)
+        inside = seen[mouth > 0.5]
+        least = float(np.quantile(inside, LEAST_OF_MOUTH)) if inside.size else 1.0
+        return np.asarray(seen + np.clip(mouth, 0, 1) * (np.minimum(seen, least) - seen), np.float32)
 
 
 def _mobility(vertices: FloatArray) -> FloatArray:
