@@ -40,6 +40,7 @@ def tile(image: np.ndarray, box: tuple[float, ...]) -> Image.Image:
 
 
 def main(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
     anonymizers = [Anonymizer(**{"seed": SEED, **options}) for options in RUNS]
     for name, image in photos().items():
         results = [anonymizer.anonymize(image) for anonymizer in anonymizers]

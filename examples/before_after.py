@@ -33,6 +33,7 @@ def main(folder: Path) -> None:
         crops = [Image.fromarray(column).crop((left, top, left + side, top + side)) for column in columns]
         strips += [crop.resize((HEIGHT, HEIGHT), Image.Resampling.LANCZOS) for crop in crops]
         print(*(f"{face.verdict}: {face.reason}" for face in result.faces))
+    folder.mkdir(parents=True, exist_ok=True)
     sheet = Image.new("RGB", (HEIGHT * len(strips) // 2, HEIGHT * 2), "white")
     for i, strip in enumerate(strips):
         sheet.paste(strip, (HEIGHT * (i % 3), HEIGHT * (i // 3)))
