@@ -26,7 +26,7 @@ EYE_REST = 8.0
 # Detail finer than so many texels is the grain of skin, hairs and camera, as far as it is no stronger than so many
 # levels and so many times its median: wrinkles are stronger. It is taken from so many texels aside: it draws nobody's.
 GRAIN_SCALE, GRAIN_LIMIT, GRAIN_RANGE, GRAIN_ASIDE = 1.5, 12.0, 1.5, (5.0, 4.0)
-# A mouth moves as its least seen parts do, but for the least of all.
+# A mouth moves as its least seen parts do, but for this share of it.
 LEAST_OF_MOUTH = 0.05
 # Share of the face's width over which the shape's change fades: the outline itself stays.
 SHAPE_FADE = 0.22
