@@ -141,3 +141,21 @@ def test_small_marks_count_only_where_glasses_and_hair_are(
     found = codec._obstacles.hidden(noise, np.ones((SIZE, SIZE), np.float32)) > 0.1
     assert bool(found[sure == 1].all()) == kept
     assert bool(found.any()) == kept
+
+
+@pytest.mark.parametrize(
+    ("sure", "faint", "wide", "kept"),
+    [(1.0, 0.4, 2, True), (0.5, 0.4, 2, False), (1.0, 0.2, 2, False), (1.0, 0.4, 12, False)],
+)
+def test_rims_go_on_as_faint_lines(
+    sure: float, faint: float, wide: int, kept: bool, codec: FaceCodec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half a pair of glasses would stay: but the shadow of an eye is wide, and without a rim there is none to go on."""
+    surely = np.zeros((SIZE, SIZE), np.float32)
+    x, y = np.rint(codec.frame.vertices[EYE]).astype(int)
+    surely[y - 10 : y + 4, x : x + wide] = faint
+    surely[y - 12 : y - 10, x : x + 34] = sure
+    monkeypatch.setattr(codec._obstacles, "_surely", lambda planes, seen: surely)
+    noise = np.random.default_rng(0).random((SIZE, SIZE, 3)).astype(np.float32)
+    found = codec._obstacles.hidden(noise, np.ones((SIZE, SIZE), np.float32))
+    assert bool((found[y - 6 : y + 2, x] > 0.8).all()) == kept

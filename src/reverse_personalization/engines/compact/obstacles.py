@@ -24,13 +24,16 @@ LEVELS: Final = (24, 40, 64, 80)
 # is a shadow of beards, noses or folds.
 SURE, LEAST, LEAST_ELSEWHERE = 0.55, 16, 60
 OF_GLASSES, OF_HAIR = 18.0, 4.0
+# Near eyes, lines that lead on from obstacles are rims, too, from so sure on; then they count as so sure.
+FAINT, TRUSTED = 0.25, 0.75
 # Around it, so many texels wide, how surely a texel is hidden, blurred over so many, is how much: all from the sum on.
 NEAR, SOFT, FROM, RAMP = 5, 0.6, 0.25, 0.5
 # What is wider than so many texels has sharp borders only where luma has an edge, of a contrast beyond so much, and
 # else borders as soft as so many texels: shadows that pass for obstacles show none.
 THIN, EDGE, FEATHER = 5, 0.045, 3
 STRETCHED = 0.1, 0.8
-LEAST_WEIGHT = 1e-3
+# Texels seen less than this show no rims.
+SEEN, LEAST_WEIGHT = 0.3, 1e-3
 
 
 def packed(planes: FloatArray, seen: FloatArray) -> FloatArray:
@@ -62,7 +65,10 @@ class ObstacleFinder:
             seen: float32 SIZE x SIZE, 0 to 1.
         """
         luma, surely = luma_of(texture_rgb), self._surely(normalise(texture_rgb, seen)[0], seen)
-        near = cv2.dilate(self._without_specks(surely > SURE), np.ones((NEAR, NEAR), np.uint8))
+        obstacles = self._without_specks(surely > SURE)
+        rims = self._faint_rims(obstacles, (surely > FAINT) & (seen > SEEN))
+        surely = np.where(rims > 0, np.maximum(surely, TRUSTED), surely)
+        near = cv2.dilate(obstacles | rims, np.ones((NEAR, NEAR), np.uint8))
         share = near * smoothstep((cv2.GaussianBlur(surely, (0, 0), SOFT) - FROM) / RAMP)
         return _softened(np.asarray(share, np.float32), luma, seen)
 
@@ -76,6 +82,19 @@ class ObstacleFinder:
         worn = areas[pieces & glasses].sum() >= LEAST_ELSEWHERE
         obstacles = pieces & (hair | (glasses & worn) | (areas >= LEAST_ELSEWHERE))
         return np.asarray(obstacles[parts], np.uint8)
+
+    def _faint_rims(self, obstacles: ByteArray, faint: NDArray[np.bool_]) -> ByteArray:
+        """Faint lines near the eyes that go on from obstacles, by hysteresis (Canny 1986), 0 or 1, SIZE x SIZE all."""
+        near_eyes, _ = self._usual
+        worn = (obstacles > 0) & near_eyes
+        if worn.sum() < LEAST_ELSEWHERE:
+            return np.zeros_like(obstacles)
+        there = np.asarray(faint & near_eyes, np.uint8)
+        wide = cv2.morphologyEx(there, cv2.MORPH_OPEN, np.ones((THIN, THIN), np.uint8))
+        lines = (there > 0) & (cv2.dilate(wide, np.ones((3, 3), np.uint8)) == 0)
+        _, parts = cv2.connectedComponents(np.asarray(lines, np.uint8))
+        leading_on = np.bincount(parts.ravel(), (worn & lines).ravel()) > 0
+        return np.asarray(lines & leading_on[parts], np.uint8)
 
     def _surely(self, planes: FloatArray, seen: FloatArray) -> FloatArray:
         """How surely each texel is hidden, float32 SIZE x SIZE, 0 to 1, given what `packed` is given."""
