@@ -21,7 +21,7 @@ DType = Literal["auto", "float32", "float16", "bfloat16"]
 
 # What an engine, its quality and the method choose where the user does not; later ones go before earlier.
 _ENGINE: Final[dict[str, dict[str, float]]] = {
-    "compact": {"guidance": -5.0, "surrogate": 1.0, "skip": 0.3, "gaze_tries": 1},
+    "compact": {"guidance": -4.0, "surrogate": 1.0, "skip": 0.3, "gaze_tries": 1},
     "sdxl": {"guidance": -10.0, "surrogate": 0.0, "skip": 0.7},
 }
 _QUALITY: Final[dict[tuple[str, str], dict[str, int]]] = {
@@ -50,8 +50,8 @@ class Settings(BaseModel):
     quality: Quality = "standard"
     """How many steps and tries; paper is 100 steps."""
     guidance: float = Field(-5.0, ge=-100, le=100, allow_inf_nan=False)
-    """Guidance on the face's own identity; negative moves away from it (paper: -5 to -20). With the compact engine -3
-    looks more natural; docs/privacy.md tells at what price."""
+    """Guidance on the face's own identity; negative moves away from it (paper: -5 to -20). The compact engine's default
+    is -4; -5 hides more and shows more, docs/privacy.md tells by how much."""
     strength: float = Field(1.0, gt=0, le=10, allow_inf_nan=False)
     """Multiplies how hard each try pushes; docs/privacy.md tells what it leaves of people."""
     surrogate: float = Field(1.0, ge=0, le=100, allow_inf_nan=False)
