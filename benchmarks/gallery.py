@@ -18,7 +18,7 @@ SEED = 1
 RUNS: tuple[dict[str, object], ...] = (
     {},
     {"seed": 2},
-    {"guidance": -3},
+    {"guidance": -5},
     {"attributes": "an old man"},
     {"attributes": "a young woman"},
 )
