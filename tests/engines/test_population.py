@@ -144,7 +144,7 @@ def test_the_engine_tells_age_and_gender(
         codes = compact_engine.encode(portrait.image_rgb, portrait.face).x0
         told[name] = compact_engine._population.attributes(codes, embedding / np.linalg.norm(embedding))
     age, woman = NAMES.index("age"), NAMES.index("woman")
-    assert told["hopper"][age] > told["astronaut"][age] + 5
+    assert told["hopper"][age] > told["astronaut"][age] + 4
     assert told["astronaut"][woman] > 0.5
 
 
