@@ -24,16 +24,16 @@ LEVELS: Final = (24, 40, 64, 80)
 # is a shadow of beards, noses or folds.
 SURE, LEAST, LEAST_ELSEWHERE = 0.55, 16, 60
 OF_GLASSES, OF_HAIR = 18.0, 4.0
-# Near eyes, lines that lead on from obstacles are rims, too, from so sure on; then they count as so sure.
-FAINT, TRUSTED = 0.25, 0.75
+# Near eyes, lines that lead on from obstacles are rims, too, from so sure on, and if they are seen so well; then they
+# count as so sure.
+FAINT, SEEN, TRUSTED = 0.25, 0.3, 0.75
 # Around it, so many texels wide, how surely a texel is hidden, blurred over so many, is how much: all from the sum on.
 NEAR, SOFT, FROM, RAMP = 5, 0.6, 0.25, 0.5
 # What is wider than so many texels has sharp borders only where luma has an edge, of a contrast beyond so much, and
 # else borders as soft as so many texels: shadows that pass for obstacles show none.
 THIN, EDGE, FEATHER = 5, 0.045, 3
 STRETCHED = 0.1, 0.8
-# Texels seen less than this show no rims.
-SEEN, LEAST_WEIGHT = 0.3, 1e-3
+LEAST_WEIGHT = 1e-3
 
 
 def packed(planes: FloatArray, seen: FloatArray) -> FloatArray:
@@ -76,7 +76,7 @@ class ObstacleFinder:
         """Obstacles among what is found, 0 or 1, SIZE x SIZE both: what is small is one only where such are worn."""
         _, parts, statistics, _ = cv2.connectedComponentsWithStats(found.astype(np.uint8))
         areas = statistics[:, cv2.CC_STAT_AREA]
-        glasses, hair = (np.bincount(parts.ravel(), near.ravel()) > 0 for near in self._usual)
+        glasses, hair = (_reached(parts, near) for near in self._usual)
         pieces = areas >= LEAST
         pieces[0] = False  # is what is no part
         worn = areas[pieces & glasses].sum() >= LEAST_ELSEWHERE
@@ -93,14 +93,18 @@ class ObstacleFinder:
         wide = cv2.morphologyEx(there, cv2.MORPH_OPEN, np.ones((THIN, THIN), np.uint8))
         lines = (there > 0) & (cv2.dilate(wide, np.ones((3, 3), np.uint8)) == 0)
         _, parts = cv2.connectedComponents(np.asarray(lines, np.uint8))
-        leading_on = np.bincount(parts.ravel(), (worn & lines).ravel()) > 0
-        return np.asarray(lines & leading_on[parts], np.uint8)
+        return np.asarray(lines & _reached(parts, worn)[parts], np.uint8)
 
     def _surely(self, planes: FloatArray, seen: FloatArray) -> FloatArray:
         """How surely each texel is hidden, float32 SIZE x SIZE, 0 to 1, given what `packed` is given."""
         self._net.setInput(packed(planes, seen)[None])
         logits = self._net.forward()[0].reshape(2, 2, SIZE // 2, SIZE // 2).transpose(2, 0, 3, 1)
         return np.asarray(1 / (1 + np.exp(-logits.reshape(SIZE, SIZE))), np.float32)
+
+
+def _reached(parts: cv2.typing.MatLike, where: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which of so many parts, each numbered where it is (SIZE x SIZE), are also where something else is."""
+    return np.asarray(np.bincount(parts.ravel(), where.ravel()) > 0)
 
 
 def _softened(share: FloatArray, luma: FloatArray, seen: FloatArray) -> FloatArray:
