@@ -58,7 +58,7 @@ def dlib_resnet() -> DlibResNet:
 
 @pytest.fixture(scope="session")
 def verifier(detector: YuNetDetector, sface: SFace, dlib_resnet: DlibResNet) -> Verifier:
-    return Verifier(detector, [(sface, "guide"), (dlib_resnet, "verifier")])
+    return Verifier(detector, [(sface, "guide"), (dlib_resnet, "guide")])
 
 
 @pytest.fixture(scope="session")

@@ -24,6 +24,7 @@ class PassingEngine:
         self._engine = engine
         self.name, self.schedule = engine.name, engine.schedule
         self.guide: Recogniser = engine.guide
+        self.guides = engine.guides
         self.weights = engine.weights
         self.latents: list[Array] = []
 

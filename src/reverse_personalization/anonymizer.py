@@ -50,9 +50,9 @@ Choice = Literal["replace", "obscure", "keep"]
 Picture = str | Path | Image.Image | ByteArray | Photo
 # A result whose face the detector sees less well than this, and than the source's, is no believable face.
 BELIEVABLE = 0.8
-# After so many tries a face is taken that no recogniser matches but by the guide's margin.
+# After so many tries a face is taken that no recogniser matches but by a guide's margin.
 LENIENT_AFTER = 8
-BARELY = "Replaced; no recogniser matches it, but the one that guides comes close."
+BARELY = "Replaced; no recogniser matches it, but one that guides comes close."
 # Pictures at a time: what is not in a network's hands shares one interpreter.
 THREADS = 2
 # Degrees by which a gaze may turn.
@@ -86,7 +86,7 @@ class Anonymizer:
         self.noise = KeyedNoise(self.settings.seed)
         self.engine: Engine[Any] = load_engine(self.settings)
         self.detector = load_detector(self.settings.detector, self.settings.detection_threshold)
-        self.verifier = load_verifier(self.detector, self.engine.guide, self.settings.verifiers)
+        self.verifier = load_verifier(self.detector, self.engine, self.settings.verifiers)
         self.registry = Registry(self.verifier)
         self._onlooker = Onlooker() if self.settings.gaze_tries else None
         self.people = load_people(self.settings, self.detector, self.verifier.recognisers)

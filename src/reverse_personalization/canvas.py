@@ -117,7 +117,7 @@ class Candidate:
         check: what the recognisers said.
         averted: degrees by which the gaze turned.
         settled: how many faces of the picture had a result by then.
-        lenient: whether it passes by the fitted thresholds only, without the guide's margin.
+        lenient: whether it passes by the fitted thresholds only, without guides' margins.
     """
 
     x: Array
@@ -143,7 +143,7 @@ class FaceAtWork:
         spare: how often it may be tried again once a try is safe, so that it looks where it looked.
         look: where it looked, once that is known.
         best: of the tries that are safe, the one whose gaze turned least.
-        resort: of those that nobody matches but by the guide's margin, the one farthest from a match.
+        resort: of those that nobody matches but by a guide's margin, the one farthest from a match.
         settled: whether it has its verdict.
     """
 

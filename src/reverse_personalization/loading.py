@@ -44,13 +44,13 @@ def read_settings(settings: Settings | None, options: dict[str, Any]) -> Setting
         raise UsageError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}.") from None
 
 
-def load_verifier(detector: Detector, guide: Recogniser, others: Sequence[str]) -> Verifier:
+def load_verifier(detector: Detector, engine: Engine[Any], others: Sequence[str]) -> Verifier:
     """SFace, dlib's ResNet and plugins judge; whichever of them guides the engine is known to have done so."""
-    judges: list[Recogniser] = [guide if guide.name == "sface" else SFace(), DlibResNet()]
+    judges: list[Recogniser] = [engine.guide if engine.guide.name == "sface" else SFace(), DlibResNet()]
     judges += [PluggedRecogniser(PluginName(name)) for name in others]
     if len({judge.name for judge in judges}) < len(judges):
         raise UsageError("A plugin's recogniser has the name of another one; leave it out of the verifiers.")
-    return Verifier(detector, [(judge, "guide" if judge.name == guide.name else "verifier") for judge in judges])
+    return Verifier(detector, [(judge, "guide" if judge.name in engine.guides else "verifier") for judge in judges])
 
 
 def _plugins(settings: Settings) -> Iterator[Plugin]:

@@ -10,10 +10,11 @@ import pytest
 from reverse_personalization.engines.compact.attributes import Wish
 from reverse_personalization.engines.compact.engine import MILDEST, CompactEngine
 from reverse_personalization.engines.compact.frame import SIZE
-from reverse_personalization.engines.compact.sight import LONGEST, MOST_STRIDES, SHORTEST
+from reverse_personalization.engines.compact.sight import BY_DLIB, LONGEST, MOST_STRIDES, SHORTEST
 from reverse_personalization.engines.compact.textures import Tone, denormalise, pack_gradient, unpack
 from reverse_personalization.faces.compositing import paste
 from reverse_personalization.identity.base import unit
+from reverse_personalization.identity.dlib_resnet import DlibResNet
 from reverse_personalization.identity.sface import SFace
 
 
@@ -58,15 +59,33 @@ def test_it_leads_until_the_guide_hardly_knows_the_face(
     assert likeness(compact_engine, portrait, encoded, own, stranger + way) < halfway
 
 
+def test_it_leads_until_dlib_hardly_knows_the_face(
+    portrait: Any, compact_engine: CompactEngine, dlib_resnet: DlibResNet, of_portrait: Any, way: Any
+) -> None:
+    """Farther than where SFace alone would be led away from."""
+    encoded, own, stranger = of_portrait
+
+    def similarity(codes: Any) -> float:
+        drawn = compact_engine.decode(portrait.image_rgb, encoded, codes, drift=np.zeros((468, 2)))
+        seen = dlib_resnet.embed(paste(portrait.image_rgb, drawn), portrait.face)
+        return float(dlib_resnet.similarity(seen, dlib_resnet.embed(portrait.image_rgb, portrait.face)).item())
+
+    common = -compact_engine._population.expected(own[None])[0]
+    common *= np.linalg.norm(way) / np.linalg.norm(common)
+    assert similarity(stranger + way) < min(similarity(stranger) - 0.1, similarity(stranger + common))
+    assert similarity(stranger + way) < BY_DLIB.mean + BY_DLIB.spread
+
+
 def test_it_is_no_longer_than_its_strides(way: Any) -> None:
     assert 0.5 * SHORTEST < np.linalg.norm(way) <= MOST_STRIDES * LONGEST * (1 + 1e-4)
 
 
 def test_who_is_no_longer_known_is_pushed_as_far_as_strides_ask_at_least(
-    compact_engine: CompactEngine, of_portrait: Any
+    compact_engine: CompactEngine, of_portrait: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     encoded, own, stranger = of_portrait
-    way = compact_engine._owns([encoded], [-own], [stranger])[0]
+    monkeypatch.setattr("reverse_personalization.engines.compact.sight.UNLIKE", 10.0)
+    way = compact_engine._owns([encoded], [own], [stranger])[0]
     assert 0.9 * SHORTEST < MILDEST * np.linalg.norm(way) < 1.5 * SHORTEST
 
 
@@ -75,7 +94,7 @@ def test_what_is_kept_and_what_is_told_apart_stays(compact_engine: CompactEngine
     assert np.abs(way[compact_engine._codec.kept == 1]).max() < 1e-6
     encoded, own, stranger = of_portrait
     face, never = encoded.context, compact_engine._population.told
-    uncut = compact_engine._sights[0].away(face.view, face.encoding, stranger, own, never=never, within=lambda x: x)
+    uncut = compact_engine._sights[0].away(face.views, face.encoding, stranger, own, never=never, within=lambda x: x)
     assert np.linalg.norm((uncut - stranger) @ never) < 1e-4 * np.linalg.norm(uncut - stranger)
 
 

@@ -12,7 +12,7 @@ import pytest
 from reverse_personalization.anonymizer import BARELY, LENIENT_AFTER, Anonymizer
 from reverse_personalization.engines.compact.attributes import Wish
 from reverse_personalization.identity.base import unit
-from reverse_personalization.identity.verification import GUIDE_MARGIN, Check, Similarity, Verifier
+from reverse_personalization.identity.verification import GUIDE_MARGINS, Check, Similarity, Verifier
 from reverse_personalization.settings import Settings
 from reverse_personalization.video.analysis import TrackEntry
 from reverse_personalization.video.atwork import TrackAtWork
@@ -21,6 +21,7 @@ from reverse_personalization.video.meeting import Sample, mean_embeddings, sampl
 from reverse_personalization.video.rendering import FADING, VideoAnonymizer
 
 FITTED = 0.3
+GUIDE_MARGIN = GUIDE_MARGINS["sface"]
 SURELY, HARDLY, BY_A_MARGIN = -2 * SURE, -0.9 * SURE, 0.5 * GUIDE_MARGIN
 
 

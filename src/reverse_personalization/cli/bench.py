@@ -176,7 +176,9 @@ def _print(found: Sequence[Line], dataset: str) -> None:
 
     found = [line for line in found if line.photos == ALL]
     methods = list(dict.fromkeys(line.method for line in found))
-    table = Table(title=f"{dataset}, with 95 % intervals (sface guides the compact engine, dlib-resnet verifies)")
+    table = Table(
+        title=f"{dataset}, with 95 % intervals (sface and dlib-resnet guide the compact engine, and verify it)"
+    )
     for heading in ("quantity", "by", *methods):
         table.add_column(heading)
     cells = {(line.method, line.quantity, line.evaluator): f"{shown(line)} n={line.n}" for line in found}

@@ -63,6 +63,9 @@ class Engine(Protocol[C]):
     name: str
     schedule: NoiseSchedule
     guide: Recogniser
+    """Whose embeddings `conditions` takes."""
+    guides: tuple[str, ...]
+    """Names of all recognisers that lead it, the guide's among them: their word proves less than that of others."""
     weights: tuple[str, ...]
     """Names, in the weights table, of the models that it loads."""
 

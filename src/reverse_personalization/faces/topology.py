@@ -25,7 +25,9 @@ INNER_LIPS = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 3
 OUTER_LIPS = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185)
 RIGHT_BROW = (70, 63, 105, 66, 107, 55, 65, 52, 53, 46)
 LEFT_BROW = (300, 293, 334, 296, 336, 285, 295, 282, 283, 276)
-NOSE_TIP = 1
+# Of the eyes, the outer one first.
+RIGHT_CORNERS, LEFT_CORNERS = (33, 133), (263, 362)
+NOSE_TIP, NOSE_BASE = 1, 2
 CHIN = 152
 
 # Little moved by expression: forehead, nose bridge, eye corners, temples.

@@ -17,6 +17,7 @@ import numpy as np
 from reverse_personalization.errors import WeightsError
 from reverse_personalization.faces.face import ByteArray, FloatArray
 from reverse_personalization.identity.onnx_graph import OnnxGraph
+from reverse_personalization.identity.onnx_tape import Tape
 
 SIDE: Final = 150
 """Pixels of the network's square input."""
@@ -34,6 +35,9 @@ _BLOCKS: Final = (
     (256, True),
 )
 _STEM: Final = 32
+# Pixels along a side of what is averaged in the end.
+_LAST: Final = 2
+_MEAN_OF_FOUR: FloatArray = np.full((2, 2), 0.25, np.float32)
 # Where blocks of so many filters halve, their unpadded convolutions end one pixel short of the averages beside them.
 _SHORT: Final = 256
 _LAYERS: Final = re.compile(rb"con_4|affine_|fc_2")
@@ -49,7 +53,7 @@ class DlibNetwork:
             WeightsError: the file holds another network.
         """
         try:
-            self._net = cv2.dnn.readNetFromONNX(np.frombuffer(_model(_read(path.read_bytes())), np.uint8))
+            self._net = cv2.dnn.readNetFromONNX(np.frombuffer(_model(parameters(path)), np.uint8))
         except (IndexError, StopIteration, ValueError, cv2.error) as error:
             raise WeightsError(f"{path} does not hold dlib's face recognition network: {error}") from error
 
@@ -59,8 +63,9 @@ class DlibNetwork:
         return np.array(self._net.forward(), np.float32).reshape(LENGTH)
 
 
-def _read(content: bytes) -> Iterator[FloatArray]:
+def parameters(path: Path) -> Iterator[FloatArray]:
     """The parameters of the layers that have some, from the input to the output, each float32 and flat."""
+    content = path.read_bytes()
     for found in _LAYERS.finditer(content):
         at = found.end()
         if found.group() == b"fc_2":
@@ -83,39 +88,42 @@ def _integer(content: bytes, at: int) -> tuple[int, int]:
 def _model(parameters: Iterator[FloatArray]) -> bytes:
     """The network as the content of an ONNX file."""
     graph = OnnxGraph("dlib-resnet", (1, 3, SIDE, SIDE))
-    value = _convolved(graph, "input", parameters, (_STEM, 3, 7, 7), halve=True)
-    value = graph.add("MaxPool", graph.add("Relu", value), kernel_shape=(3, 3), strides=(2, 2))
+    return graph.serialized({embedded(Tape(graph, side=SIDE), parameters): (1, LENGTH, 1, 1)})
+
+
+def embedded(tape: Tape, parameters: Iterator[FloatArray]) -> str:
+    """Add the network of such parameters to a tape, from its input to the embedding, 128 x 1 x 1."""
+    value = _convolved(tape, "input", parameters, (_STEM, 3, 7, 7), halve=True)
+    value = tape.pool(tape.rectify(value))
     depth = _STEM
     for filters, halve in _BLOCKS:
-        value = _block(graph, value, parameters, depth, filters, halve=halve)
+        value = _block(tape, value, parameters, depth, filters, halve=halve)
         depth = filters
-    head = next(parameters).reshape(depth, LENGTH).T[:, :, None, None]
-    value = graph.convolve(graph.add("GlobalAveragePool", value), head)
-    return graph.serialized({value: (1, LENGTH, 1, 1)})
+    # Embeddings are of averages.
+    head = next(parameters).reshape(depth, LENGTH).T[:, :, None, None] / _LAST**2
+    return tape.convolve(value, np.tile(head, (1, 1, _LAST, _LAST)), pads=(0, 0))
 
 
-def _block(
-    graph: OnnxGraph, value: str, parameters: Iterator[FloatArray], depth: int, filters: int, *, halve: bool
-) -> str:
+def _block(tape: Tape, value: str, parameters: Iterator[FloatArray], depth: int, filters: int, *, halve: bool) -> str:
     """A residual block: two convolutions beside the value itself, or beside its averages where it halves."""
-    inner = graph.add("Relu", _convolved(graph, value, parameters, (filters, depth, 3, 3), halve=halve))
-    inner = _convolved(graph, inner, parameters, (filters, filters, 3, 3), halve=False)
+    inner = tape.rectify(_convolved(tape, value, parameters, (filters, depth, 3, 3), halve=halve))
+    inner = _convolved(tape, inner, parameters, (filters, filters, 3, 3), halve=False)
     if halve:
-        value = graph.add("AveragePool", value, kernel_shape=(2, 2), strides=(2, 2))
         # dlib adds tensors of different sizes as if the smaller one went on with zeros.
-        if filters > depth:
-            value = graph.add("Pad", value, pads=(0, 0, 0, 0, 0, filters - depth, 0, 0))
+        value = tape.convolve(
+            value, np.eye(filters, depth, dtype=np.float32)[..., None, None] * _MEAN_OF_FOUR, stride=2, pads=(0, 0)
+        )
         if filters == _SHORT:
-            inner = graph.add("Pad", inner, pads=(0, 0, 0, 0, 0, 0, 1, 1))
-    return graph.add("Relu", graph.add("Add", inner, value))
+            inner = tape.lengthen(inner)
+    return tape.rectify(tape.add(inner, value))
 
 
 def _convolved(
-    graph: OnnxGraph, value: str, parameters: Iterator[FloatArray], shape: tuple[int, int, int, int], *, halve: bool
+    tape: Tape, value: str, parameters: Iterator[FloatArray], shape: tuple[int, int, int, int], *, halve: bool
 ) -> str:
     """A convolution, with the affine layer behind it taken into its weights."""
     own, affine = next(parameters), next(parameters)
     gamma, beta = affine.reshape(2, shape[0])
     kernel, bias = own[: -shape[0]].reshape(shape), own[-shape[0] :]
     kernel, bias = kernel * gamma[:, None, None, None], bias * gamma + beta
-    return graph.convolve(value, kernel, bias, stride=2 if halve else 1, padded=not halve)
+    return tape.convolve(value, kernel, bias, stride=2 if halve else 1, pads=(0, 0) if halve else None)

@@ -1,4 +1,4 @@
-"""dlib's ResNet: the recogniser that verifies, and never guides."""
+"""dlib's ResNet: a recogniser that guides the compact engine, and verifies every result."""
 
 from __future__ import annotations
 

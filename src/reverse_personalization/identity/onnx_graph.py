@@ -57,17 +57,21 @@ class OnnxGraph:
         *,
         stride: int = 1,
         groups: int = 1,
-        padded: bool = True,
+        pads: tuple[int, int] | None = None,
     ) -> str:
-        """Add a convolution with a kernel of o x i x h x w; padded, the output is as large as the input / stride."""
+        """Add a convolution with a kernel of o x i x h x w.
+
+        `pads` are zeros before and after each row and column; by default the output is as large as the input / stride.
+        """
         size = kernel.shape[2:]
+        before, after = ([side // 2 for side in size] if pads is None else [end] * 2 for end in pads or (0, 0))
         return self.add(
             "Conv",
             value,
             weights=[np.ascontiguousarray(kernel)] if bias is None else [np.ascontiguousarray(kernel), bias],
             kernel_shape=size,
             strides=(stride, stride),
-            pads=tuple(side // 2 if padded else 0 for side in size * 2),
+            pads=(*before, *after),
             group=groups,
         )
 

@@ -1,4 +1,4 @@
-"""SFace: the recogniser that guides."""
+"""SFace: the recogniser whose embeddings guide the compact engine, and that verifies every result."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ import numpy as np
 from reverse_personalization import weights
 from reverse_personalization.faces.face import ByteArray, FloatArray
 from reverse_personalization.identity.onnx_graph import OnnxGraph
+from reverse_personalization.identity.onnx_tape import Tape
 
 SIDE: Final = 112
 """Pixels of the network's square input."""
@@ -100,11 +101,10 @@ def _model(layers: Sequence[_Layer], head: FloatArray, bias: FloatArray) -> tupl
     """
     graph = OnnxGraph("sface-gradient", (1, 3, SIDE, SIDE))
     known = graph.input("known", (1, len(head)))
-    slopes, value = [], "input"
+    tape, value = Tape(graph, side=SIDE), "input"
     for layer in layers:
-        before = graph.convolve(value, layer.kernel, layer.bias, stride=layer.stride, groups=layer.groups)
-        slopes.append(_slope(graph, before, layer.slope))
-        value = graph.add("Mul", before, slopes[-1])
+        value = tape.convolve(value, layer.kernel, layer.bias, stride=layer.stride, groups=layer.groups)
+        value = tape.bend(value, layer.slope)
     embedding = graph.add("Gemm", graph.add("Flatten", value), weights=[np.ascontiguousarray(head.T), bias])
     length = graph.add("Sqrt", _summed(graph, graph.add("Mul", embedding, embedding), len(head)))
     unit = graph.add("Div", embedding, length)
@@ -113,34 +113,10 @@ def _model(layers: Sequence[_Layer], head: FloatArray, bias: FloatArray) -> tupl
     across = graph.add("Sub", known, graph.add("Mul", unit, cosine))
     gradient = graph.add("MatMul", graph.add("Div", across, length), weights=[head])
     gradient = graph.add("Reshape", gradient, shape=(1, head.shape[1] // _LAST**2, _LAST, _LAST))
-    side = _LAST
-    for layer, slope in zip(reversed(layers), reversed(slopes), strict=True):
-        side *= layer.stride
-        gradient = _transposed(graph, graph.add("Mul", gradient, slope), layer, side)
+    gradient = tape.follow(value, gradient)
     return graph.serialized({cosine: (1, 1), gradient: (1, 3, SIDE, SIDE)}), (cosine, gradient)
 
 
 def _summed(graph: OnnxGraph, value: str, channels: int) -> str:
     """The sum of a vector."""
     return graph.add("MatMul", value, weights=[np.ones((channels, 1), np.float32)])
-
-
-def _slope(graph: OnnxGraph, before: str, negative: FloatArray) -> str:
-    """A PReLU's slope at each value: 1 above 0, its channel's below, which another PReLU makes of the sign."""
-    return graph.add("PRelu", graph.add("Sign", before), weights=[-negative[:, None, None]])
-
-
-def _transposed(graph: OnnxGraph, gradient: str, layer: _Layer, side: int) -> str:
-    """How something follows a layer's input, `side` pixels square, given how it follows its convolution.
-
-    OpenCV runs this as a convolution, between zeros where the layer halves, in half the time of a transposed one.
-    """
-    if layer.stride > 1:
-        reached = np.zeros((1, 1, side, side), np.float32)
-        reached[..., :: layer.stride, :: layer.stride] = 1
-        scales = np.array([1, 1, layer.stride, layer.stride], np.float32)
-        spread = graph.add("Upsample", gradient, weights=[scales], mode="nearest")
-        gradient = graph.add("Mul", spread, weights=[reached])
-    flipped = layer.kernel[:, :, ::-1, ::-1]
-    kernel = flipped if layer.groups > 1 else flipped.transpose(1, 0, 2, 3)
-    return graph.convolve(gradient, kernel, groups=layer.groups)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 
@@ -14,8 +14,9 @@ from reverse_personalization.identity.base import Recogniser
 from reverse_personalization.identity.thresholds import threshold_of
 
 Role = Literal["guide", "verifier"]
-# By how much the guide's similarity should stay below its threshold: what it led down may rise on another photo.
-GUIDE_MARGIN = 0.07
+# By how much a guide's similarity should stay below its threshold, two thirds of different people's spread: what it led
+# down may rise on another photo.
+GUIDE_MARGINS: Final = {"sface": 0.07, "dlib-resnet": 0.037}
 # By how much similarities differ with where a detector takes a frame's face to lie.
 FRAME_MARGIN = 0.02
 
@@ -26,11 +27,11 @@ class Similarity:
 
     Attributes:
         recogniser: its name.
-        role: "verifier" decides; "guide" led the engine, so that its word proves less.
+        role: "guide" led the engine, so that its word proves less than that of a "verifier", which did not.
         before: similarity of the source face to its own mirror image: what the same person scores.
         after: similarity of the source face to the result.
         threshold: above which two faces match.
-        margin: by how much it lies below the fitted one, see `GUIDE_MARGIN`.
+        margin: by how much it lies below the fitted one, see `GUIDE_MARGINS`.
     """
 
     recogniser: str
@@ -93,14 +94,14 @@ class Check:
 
 
 class Verifier:
-    """Compares results with sources, by recognisers that did not guide and by the one that did."""
+    """Compares results with sources, by recognisers that guided and by those that did not."""
 
     def __init__(self, detector: Detector, recognisers: Sequence[tuple[Recogniser, Role]]) -> None:
         """Take a detector, which finds the results' faces anew, and recognisers, whoever matches most often first."""
         self._detector = detector
         self._recognisers = tuple(recognisers)
         self._matches_above = {recogniser.name: threshold_of(recogniser) for recogniser, _ in recognisers}
-        self._margins = {r.name: GUIDE_MARGIN if role == "guide" else 0.0 for r, role in recognisers}
+        self._margins = {r.name: GUIDE_MARGINS[r.name] if role == "guide" else 0.0 for r, role in recognisers}
 
     @property
     def recognisers(self) -> tuple[Recogniser, ...]:

@@ -13,7 +13,7 @@ from reverse_personalization.engines.compact.codec import FaceCodec
 from reverse_personalization.engines.compact.population import Population
 from reverse_personalization.engines.compact.rendering import Renderer
 from reverse_personalization.engines.compact.settling import MeshedFace, Settler
-from reverse_personalization.engines.compact.sight import LIGHT_SCALE, View
+from reverse_personalization.engines.compact.sight import LIGHT_SCALE, Views
 from reverse_personalization.engines.compact.textures import Blurring, unpack
 from reverse_personalization.faces.bearing import EXPRESSIONS, expression
 from reverse_personalization.faces.compositing import paste
@@ -111,7 +111,7 @@ class _Experiment:
         """Changes of a face's codes (d), of its embedding (128) and of its expression (e)."""
         crop, mesh, own = faces.crop[index], Mesh(faces.vertices[index], 1.0), faces.embedding[index]
         encoding = self._codec.encode(crop, mesh)
-        face = MeshedFace(mesh, encoding, View.of(crop, self._place, mesh))
+        face = MeshedFace(mesh, encoding, Views.of(crop, self._place, mesh))
         who, how = self._seen(crop, mesh)
         for _ in range(CHANGES):
             codes = self._changed(encoding.codes, own)

@@ -19,7 +19,7 @@ from reverse_personalization.engines.compact.denoiser import Expectation, predic
 from reverse_personalization.engines.compact.population import Population
 from reverse_personalization.engines.compact.rendering import Renderer
 from reverse_personalization.engines.compact.settling import MeshedFace, Settled, Settler
-from reverse_personalization.engines.compact.sight import MOST_STRIDES, Sight, View
+from reverse_personalization.engines.compact.sight import MOST_STRIDES, Sight, Views
 from reverse_personalization.errors import EngineError
 from reverse_personalization.faces.compositing import Rendering
 from reverse_personalization.faces.face import ByteArray, Face, FloatArray, Mesh
@@ -44,7 +44,8 @@ class CompactEngine:
 
     name = "compact"
     schedule = STABLE_DIFFUSION
-    weights: tuple[str, ...] = ("compact", "obstacles", "face-mesh", "sface")
+    guides: tuple[str, ...] = ("sface", "dlib-resnet")
+    weights: tuple[str, ...] = ("compact", "obstacles", "face-mesh", "sface", "dlib-resnet")
 
     @one_blas_thread()
     def __init__(
@@ -109,7 +110,7 @@ class CompactEngine:
             mesh = Mesh(smooth(mesh.vertices), mesh.score)
         before = None if last is None else last.context.encoding
         encoding = self._codec.encode(image_rgb, mesh, last=before, wished=self._wished)
-        return Encoded(encoding.codes, self._codec.kept, MeshedFace(mesh, encoding, View.of(image_rgb, face, mesh)))
+        return Encoded(encoding.codes, self._codec.kept, MeshedFace(mesh, encoding, Views.of(image_rgb, face, mesh)))
 
     @property
     def batch(self) -> int:
@@ -226,7 +227,7 @@ class CompactEngine:
         encoded, x, embedding = of
         face: MeshedFace = encoded.context
         within, never = partial(self._within_faces, face.encoding), self._population.told
-        return sight.away(face.view, face.encoding, within(x), unit(embedding), never=never, within=within)
+        return sight.away(face.views, face.encoding, within(x), unit(embedding), never=never, within=within)
 
     def _owns(self, encoded: Sequence[Encoded], embeddings: FloatArray, strangers: Sequence[FloatArray]) -> FloatArray:
         """The codes, float32 n x d, that faces' identities let expect, for each unit of guidance.

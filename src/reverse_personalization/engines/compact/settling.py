@@ -9,7 +9,7 @@ import numpy as np
 
 from reverse_personalization.engines.compact.codec import Decoding, Encoding, FaceCodec
 from reverse_personalization.engines.compact.rendering import Renderer
-from reverse_personalization.engines.compact.sight import View
+from reverse_personalization.engines.compact.sight import Views
 from reverse_personalization.faces.bearing import expression
 from reverse_personalization.faces.compositing import Rendering, paste
 from reverse_personalization.faces.face import ByteArray, FloatArray, Mesh
@@ -28,12 +28,12 @@ class MeshedFace:
     Attributes:
         mesh: of the face.
         encoding: the face taken apart.
-        view: as recognisers look at it.
+        views: as the guides look at it.
     """
 
     mesh: Mesh
     encoding: Encoding
-    view: View
+    views: Views
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,27 +1,46 @@
-"""What the guide sees of a face whose codes change, and the way from them that it notices most."""
+"""What the guides see of a face whose codes change, and the way from them that they notice most."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from reverse_personalization.engines.compact.codec import Encoding, FaceCodec
+from reverse_personalization.engines.compact.codec import Decoding, Encoding, FaceCodec
 from reverse_personalization.engines.compact.rendering import Renderer
 from reverse_personalization.engines.compact.textures import Blurring
 from reverse_personalization.faces import topology
 from reverse_personalization.faces.alignment import arcface_crop, transform_points
 from reverse_personalization.faces.compositing import paste
 from reverse_personalization.faces.face import ByteArray, Face, FloatArray, Mesh
+from reverse_personalization.identity.dlib_gradient import DlibGradient, chip
 from reverse_personalization.identity.sface_gradient import SFaceGradient
 
 # What changes more slowly than over so many texels is light, and stays.
 LIGHT_SCALE = 7.0
-# A way is gone in strides until the cosine can be expected to be so low, as slopes keep such a share of themselves over
-# a stride: each so long at most, in standard deviations, and all of them so long at least. Strangers' cosines lie
-# around 0; what goes beyond is for recognisers that see other things.
-UNLIKE, KEPT_SLOPE = -0.55, 0.65
+
+
+class Likeness(NamedTuple):
+    """How alike different people are to a recogniser, so that two recognisers' words can be weighed.
+
+    Attributes:
+        mean: of similarities.
+        spread: their standard deviation.
+    """
+
+    mean: float
+    spread: float
+
+
+# Of all pairs of 60 held-out training faces.
+BY_SFACE, BY_DLIB = Likeness(0.106, 0.108), Likeness(0.585, 0.057)
+# A way is gone in strides until a face can be expected to be so unlike the source, on both recognisers' average and in
+# standard deviations of what different people are, as slopes keep such a share of themselves over a stride: each so
+# long at most, in standard deviations of codes, and all of them so long at least. Strangers lie around 0; what goes
+# beyond is for recognisers that see other things.
+UNLIKE, KEPT_SLOPE = -6.0, 0.65
 LONGEST, SHORTEST = 7.0, 5.0
 # So many strides at most; in a hurry, fewer.
 MOST_STRIDES, FEW_STRIDES = 5, 3
@@ -29,6 +48,8 @@ MOST_STRIDES, FEW_STRIDES = 5, 3
 LEVELS = 255.0
 # From codes (float32 d) to a likeness, and how it follows them (float32 d).
 Noticing = Callable[[FloatArray], tuple[float, FloatArray]]
+# From what codes make of a face to a likeness, and how it follows the texture (float32 SIZE x SIZE x 3).
+Looking = Callable[[Decoding], tuple[float, FloatArray]]
 UNMOVED: FloatArray = np.zeros((topology.VERTICES, 2), np.float32)
 
 
@@ -37,7 +58,7 @@ class View:
     """A face as a recogniser looks at it.
 
     Attributes:
-        crop_rgb: uint8 112 x 112 x 3, on ArcFace's template.
+        crop_rgb: uint8 h x h x 3, aligned.
         mesh: in the crop's pixels.
     """
 
@@ -45,26 +66,38 @@ class View:
     mesh: Mesh
 
     @classmethod
-    def of(cls, image_rgb: ByteArray, face: Face, mesh: Mesh) -> View:
-        """The view of a face in a uint8 H x W x 3 picture."""
-        crop, matrix = arcface_crop(image_rgb, face.keypoints)
+    def through(cls, crop_rgb: ByteArray, matrix: FloatArray, mesh: Mesh) -> View:
+        """The view in a crop to which a 2 x 3 transform leads from the mesh's picture."""
         depth = mesh.vertices[:, 2:] * np.sqrt(abs(np.linalg.det(matrix[:, :2])))
         vertices = np.concatenate([transform_points(matrix, mesh.points), depth], 1)
-        return cls(crop, Mesh(vertices.astype(np.float32), mesh.score))
+        return cls(crop_rgb, Mesh(vertices.astype(np.float32), mesh.score))
+
+
+class Views(NamedTuple):
+    """A face as both guides look at it."""
+
+    sface: View
+    dlib: View
+
+    @classmethod
+    def of(cls, image_rgb: ByteArray, face: Face, mesh: Mesh) -> Views:
+        """The views of a face in a uint8 H x W x 3 picture."""
+        cuts = arcface_crop(image_rgb, face.keypoints), chip(image_rgb, mesh)
+        return cls(*(View.through(*cut, mesh) for cut in cuts))
 
 
 class Sight:
-    """SFace, told not only what it sees, but also how that follows codes; not for several threads at a time."""
+    """SFace and dlib's ResNet, and how what they see follows codes; not for several threads at a time."""
 
     def __init__(self, codec: FaceCodec, renderer: Renderer, *, strides: int = MOST_STRIDES) -> None:
         """Take what makes codes a picture, and how many strides a way has at most."""
         self._codec, self._renderer, self._strides = codec, renderer, strides
-        self._gradient = SFaceGradient()
+        self._sface, self._dlib = SFaceGradient(), DlibGradient()
         self._blurred = Blurring(codec.frame.modelled.astype(np.float32))
 
     def away(
         self,
-        view: View,
+        views: Views,
         encoding: Encoding,
         start: FloatArray,
         own: FloatArray,
@@ -75,14 +108,14 @@ class Sight:
         """Codes, float32 d, to which a face walks as it loses its likeness to somebody, until little of it is left.
 
         Args:
-            view: of the face as it was.
+            views: of the face as it was, which tell whom dlib's network knows.
             encoding: the face taken apart.
             start: float32 d, codes to start from.
-            own: float32 128, somebody's embedding, a unit vector.
+            own: float32 128, somebody's embedding by SFace, a unit vector.
             never: float32 d x k, orthonormal: what stays.
             within: brings codes back to what faces have.
         """
-        here, gone, noticing = start, 0.0, self._noticing(view, encoding, own)
+        here, gone, noticing = start, 0.0, self._noticing(views, encoding, own)
         for _ in range(self._strides):
             likeness, noticed = noticing(here)
             noticed = noticed - never @ (never.T @ noticed)
@@ -97,17 +130,33 @@ class Sight:
                 break
         return here
 
-    def _noticing(self, view: View, encoding: Encoding, own: FloatArray) -> Noticing:
+    def _noticing(self, views: Views, encoding: Encoding, own: FloatArray) -> Noticing:
         """What tells a face's likeness to somebody, and how it follows codes, apart from the light that they change."""
-        laid = self._renderer.laid(view.crop_rgb, view.mesh, encoding.coverage, UNMOVED)
-        gathered = self._codec.frame.gathering(view.mesh.points)
-        changing = LEVELS * (encoding.coverage * self._renderer.fade)[..., None]
+        known = self._dlib.embed(views.dlib.crop_rgb)
+        looks = (
+            self._looking(views.sface, encoding, lambda crop: self._sface(crop, own), BY_SFACE),
+            self._looking(views.dlib, encoding, lambda crop: self._dlib(crop, known), BY_DLIB),
+        )
 
         def noticed(codes: FloatArray) -> tuple[float, FloatArray]:
             decoding = self._codec.decode(encoding, codes)
-            seen = paste(view.crop_rgb, laid.drawn(decoding.texture, renewal=decoding.renewal))
-            likeness, of_pixels = self._gradient(seen, own)
-            of_texels = changing * gathered(of_pixels)
-            return likeness, self._codec.follow(encoding, of_texels - self._blurred(of_texels, LIGHT_SCALE))
+            likenesses, slopes = zip(*(look(decoding) for look in looks), strict=True)
+            of_texels = np.mean(slopes, 0)
+            of_codes = self._codec.follow(encoding, of_texels - self._blurred(of_texels, LIGHT_SCALE))
+            return float(np.mean(likenesses)), of_codes
 
         return noticed
+
+    def _looking(
+        self, view: View, encoding: Encoding, see: Callable[[ByteArray], tuple[float, FloatArray]], usual: Likeness
+    ) -> Looking:
+        """What tells how one recogniser, which `see`s crops, finds a face, where 0 is `usual` of different people."""
+        laid = self._renderer.laid(view.crop_rgb, view.mesh, encoding.coverage, UNMOVED)
+        gathered = self._codec.frame.gathering(view.mesh.points)
+        changing = LEVELS / usual.spread * (encoding.coverage * self._renderer.fade)[..., None]
+
+        def looked(decoding: Decoding) -> tuple[float, FloatArray]:
+            similarity, of_pixels = see(paste(view.crop_rgb, laid.drawn(decoding.texture, renewal=decoding.renewal)))
+            return (similarity - usual.mean) / usual.spread, changing * gathered(of_pixels)
+
+        return looked
