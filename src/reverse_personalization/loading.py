@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 from pydantic import ValidationError
 
@@ -21,6 +21,9 @@ from reverse_personalization.identity.sface import SFace
 from reverse_personalization.identity.verification import Verifier
 from reverse_personalization.plugins import Plugin
 from reverse_personalization.settings import EngineName, Settings
+
+JUDGES: Final[dict[str, Callable[[], Recogniser]]] = {"sface": SFace, "dlib-resnet": DlibResNet}
+"""Every result is judged by these."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +49,12 @@ def read_settings(settings: Settings | None, options: dict[str, Any]) -> Setting
 
 def load_verifier(detector: Detector, engine: Engine[Any], others: Sequence[str]) -> Verifier:
     """SFace, dlib's ResNet and plugins judge; whichever of them guides the engine is known to have done so."""
-    judges: list[Recogniser] = [engine.guide if engine.guide.name == "sface" else SFace(), DlibResNet()]
+    led_by = {guide.name: guide for guide in engine.guides}
+    judges = [led_by.get(name) or load() for name, load in JUDGES.items()]
     judges += [PluggedRecogniser(PluginName(name)) for name in others]
     if len({judge.name for judge in judges}) < len(judges):
         raise UsageError("A plugin's recogniser has the name of another one; leave it out of the verifiers.")
-    return Verifier(detector, [(judge, "guide" if judge.name in engine.guides else "verifier") for judge in judges])
+    return Verifier(detector, [(judge, "guide" if judge.name in led_by else "verifier") for judge in judges])
 
 
 def _plugins(settings: Settings) -> Iterator[Plugin]:

@@ -94,7 +94,8 @@ def test_what_is_kept_and_what_is_told_apart_stays(compact_engine: CompactEngine
     assert np.abs(way[compact_engine._codec.kept == 1]).max() < 1e-6
     encoded, own, stranger = of_portrait
     face, never = encoded.context, compact_engine._population.told
-    uncut = compact_engine._sights[0].away(face.views, face.encoding, stranger, own, never=never, within=lambda x: x)
+    known = compact_engine._known(encoded, own)
+    uncut = compact_engine._sight.away(face.views, face.encoding, stranger, known, never=never, within=lambda x: x)
     assert np.linalg.norm((uncut - stranger) @ never) < 1e-4 * np.linalg.norm(uncut - stranger)
 
 
@@ -126,7 +127,7 @@ def test_gathering_transposes_drawing_on_the_mesh(
     assert abs(total) < 0.1 * covered
 
 
-def test_faces_that_are_looked_at_side_by_side_go_where_each_goes_alone(
+def test_faces_that_are_looked_at_together_go_where_each_goes_alone(
     compact_engine: CompactEngine, of_portrait: Any
 ) -> None:
     encoded, own, stranger = of_portrait

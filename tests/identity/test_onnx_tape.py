@@ -30,6 +30,10 @@ def unpadded(tape: Tape, generator: np.random.Generator) -> tuple[str, tuple[int
     return tape.lengthen(tape.convolve(value, kernel(generator, 2, 4, 3, 3), pads=(0, 0))), (2, 4)
 
 
+def seen_at_once(tape: Tape, generator: np.random.Generator) -> tuple[str, tuple[int, int]]:
+    return tape.convolve("input", kernel(generator, 5, 3, SIDE, SIDE), pads=(0, 0)), (5, 1)
+
+
 def pooled(tape: Tape, generator: np.random.Generator) -> tuple[str, tuple[int, int]]:
     return tape.pool(tape.convolve("input", kernel(generator, 4, 3, 3, 3))), (4, 5)
 
@@ -40,7 +44,7 @@ def branching(tape: Tape, generator: np.random.Generator) -> tuple[str, tuple[in
     return tape.rectify(tape.add(tape.convolve(inner, kernel(generator, 3, 3, 3, 3)), value)), (3, 11)
 
 
-@pytest.mark.parametrize("build", [strided, unpadded, pooled, branching])
+@pytest.mark.parametrize("build", [strided, unpadded, seen_at_once, pooled, branching])
 def test_slopes_are_those_that_are_tried_out(build: Build) -> None:
     generator = np.random.default_rng(0)
     graph = OnnxGraph("layers", (1, 3, SIDE, SIDE))

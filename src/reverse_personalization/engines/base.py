@@ -64,8 +64,8 @@ class Engine(Protocol[C]):
     schedule: NoiseSchedule
     guide: Recogniser
     """Whose embeddings `conditions` takes."""
-    guides: tuple[str, ...]
-    """Names of all recognisers that lead it, the guide's among them: their word proves less than that of others."""
+    guides: tuple[Recogniser, ...]
+    """All recognisers that lead it, the guide among them: their word proves less than that of others."""
     weights: tuple[str, ...]
     """Names, in the weights table, of the models that it loads."""
 

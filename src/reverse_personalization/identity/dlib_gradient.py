@@ -38,13 +38,8 @@ class DlibGradient:
 
     def __init__(self) -> None:
         """Read the weights from dlib's own file."""
-        model, self._embedding, self._outputs = _model()
+        model, self._outputs = _model()
         self._net = cv2.dnn.readNetFromONNX(np.frombuffer(model, np.uint8))
-
-    def embed(self, chip_rgb: ByteArray) -> FloatArray:
-        """Embed a uint8 150 x 150 x 3 chip: float32 128."""
-        self._look(chip_rgb, np.zeros(LENGTH, np.float32))
-        return np.array(self._net.forward(self._embedding), np.float32).ravel()
 
     def __call__(self, chip_rgb: ByteArray, known: FloatArray) -> tuple[float, FloatArray]:
         """How much a face is like somebody, and how that follows what is seen of it.
@@ -56,19 +51,16 @@ class DlibGradient:
         Returns:
             The similarity of `DlibResNet`, and by how much it rises with each value of a pixel, 150 x 150 x 3.
         """
-        self._look(chip_rgb, known)
+        self._net.setInput(cv2.dnn.blobFromImage(chip_rgb, SCALE, mean=MEAN), "input")
+        self._net.setInput(np.asarray(known, np.float32).reshape(1, -1, 1, 1), "known")
         distance, slopes = self._net.forward(self._outputs)
         return 1 - float(distance.ravel()[0]) / 2, np.asarray(-SCALE / 2 * slopes[0].transpose(1, 2, 0), np.float32)
 
-    def _look(self, chip_rgb: ByteArray, known: FloatArray) -> None:
-        self._net.setInput(cv2.dnn.blobFromImage(chip_rgb, SCALE, mean=MEAN), "input")
-        self._net.setInput(np.asarray(known, np.float32).reshape(1, -1, 1, 1), "known")
 
-
-def _model() -> tuple[bytes, str, tuple[str, str]]:
+def _model() -> tuple[bytes, tuple[str, str]]:
     """The network from the image to its distance to somebody, and back from there, as an ONNX file's content.
 
-    Its outputs are the embedding, and the distance and the gradient.
+    Its outputs are the distance and the gradient.
     """
     graph = OnnxGraph("dlib-gradient", (1, 3, SIDE, SIDE))
     known = graph.input("known", (1, LENGTH, 1, 1))
@@ -76,7 +68,6 @@ def _model() -> tuple[bytes, str, tuple[str, str]]:
     embedding = embedded(tape, parameters(weights.path("dlib-resnet")))
     apart = graph.add("Sub", embedding, known)
     squares = graph.add("Add", graph.add("Mul", apart, apart), weights=[np.full((1, 1, 1, 1), _LEAST, np.float32)])
-    distance = graph.add("Sqrt", graph.convolve(squares, np.ones((1, LENGTH, 1, 1), np.float32)))
+    distance = graph.add("Sqrt", graph.summed(squares, LENGTH))
     gradient = tape.follow(embedding, graph.add("Div", apart, distance))
-    shapes = {embedding: (1, LENGTH, 1, 1), distance: (1, 1, 1, 1), gradient: (1, 3, SIDE, SIDE)}
-    return graph.serialized(shapes), embedding, (distance, gradient)
+    return graph.serialized({distance: (1, 1, 1, 1), gradient: (1, 3, SIDE, SIDE)}), (distance, gradient)

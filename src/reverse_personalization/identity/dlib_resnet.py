@@ -35,8 +35,11 @@ class DlibResNet:
             *(round(v) for v in (centre_x - side / 2, centre_y - side / 2, centre_x + side / 2, centre_y + side / 2))
         )
         image = np.ascontiguousarray(image_rgb)
-        chip = dlib.get_face_chip(image, self._predictor(image, box), SIDE, PADDING)
-        return self._net(chip)
+        return self.embed_chip(dlib.get_face_chip(image, self._predictor(image, box), SIDE, PADDING))
+
+    def embed_chip(self, chip_rgb: ByteArray) -> FloatArray:
+        """Embed an aligned uint8 150 x 150 x 3 chip."""
+        return self._net(chip_rgb)
 
     def similarity(self, a: FloatArray, b: FloatArray) -> FloatArray:
         """1 - distance / 2, at most 1, float32 n x m."""

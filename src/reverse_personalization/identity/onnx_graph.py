@@ -75,6 +75,10 @@ class OnnxGraph:
             group=groups,
         )
 
+    def summed(self, value: str, channels: int) -> str:
+        """Add the sum of a value's channels."""
+        return self.convolve(value, np.ones((1, channels, 1, 1), np.float32))
+
     def serialized(self, outputs: Mapping[str, Sequence[int]]) -> bytes:
         """The model that computes the values of these names and shapes, as the content of an ONNX file."""
         # Joined once: with every nested message copied, a large model would take several times its size.

@@ -13,6 +13,8 @@ from reverse_personalization.identity.onnx_graph import OnnxGraph
 # From how something follows a layer's output to how it follows one of its inputs, each a value's name.
 _Back = Callable[[str], str]
 _POOLED: Final = 3
+# Channels up to which OpenCV's transposed convolutions are faster than convolutions between zeros: a picture's.
+_FEW: Final = 4
 _CORNER: FloatArray = np.array([[1, 0], [0, 0]], np.float32)
 
 
@@ -53,9 +55,14 @@ class Tape:
         (_, side), size = self._shapes[value], kernel.shape[2]
         before, after = (size // 2, size // 2) if pads is None else pads
         output = self._graph.convolve(value, kernel, bias, stride=stride, groups=groups, pads=(before, after))
-        shape = _Shape(len(kernel), (side + before + after - size) // stride + 1)
+        steps, rest = divmod(side + before + after - size, stride)
+        shape = _Shape(len(kernel), steps + 1)
 
         def back(slopes: str) -> str:
+            if shape.side == 1 and size == side:
+                return self._unfolded(slopes, kernel)
+            if groups == 1 and stride > 1 and kernel.shape[1] <= _FEW:
+                return self._transposed(slopes, kernel, stride, (before, after), rest=rest)
             spread = self._spread(slopes, shape.side, stride)
             # As many zeros as make it as large as the input was.
             ends = size - 1 - before, side - stride * shape.side + before
@@ -124,8 +131,19 @@ class Tape:
             total = self._graph.add("Add", total, value)
         return total
 
+    def _unfolded(self, slopes: str, kernel: FloatArray) -> str:
+        """What goes back through a kernel that saw all of its input."""
+        per_output = kernel.reshape(len(kernel), -1).T[:, :, None, None]
+        return self._graph.add("Reshape", self._graph.convolve(slopes, per_output), shape=(1, *kernel.shape[1:]))
+
+    def _transposed(self, slopes: str, kernel: FloatArray, stride: int, pads: tuple[int, int], *, rest: int) -> str:
+        """What goes back through a convolution that took steps, and did not reach the last `rest` of its input."""
+        graph, size, ends = self._graph, kernel.shape[2:], tuple(np.repeat(pads, 2).tolist())
+        wide = graph.add("ConvTranspose", slopes, weights=[kernel], kernel_shape=size, strides=(stride,) * 2, pads=ends)
+        return graph.add("Pad", wide, pads=(0, 0, 0, 0, 0, 0, rest, rest)) if rest else wide
+
     def _spread(self, value: str, side: int, stride: int) -> str:
-        """A value, `side` square, between zeros where a layer took steps: OpenCV's transposed layers are slower."""
+        """A value, `side` square, between zeros where a layer took steps."""
         if stride == 1:
             return value
         reached = np.zeros((1, 1, stride * side, stride * side), np.float32)

@@ -59,7 +59,7 @@ class SFaceGradient:
             The cosine, -1 to 1, and by how much it rises with each value of a pixel, float32 112 x 112 x 3.
         """
         self._net.setInput(cv2.dnn.blobFromImage(crop_rgb, SCALE, mean=MEAN), "input")
-        self._net.setInput(np.asarray(known, np.float32).reshape(1, -1), "known")
+        self._net.setInput(np.asarray(known, np.float32).reshape(1, -1, 1, 1), "known")
         cosine, slopes = self._net.forward(self._outputs)
         return float(cosine.ravel()[0]), np.asarray(SCALE * slopes[0].transpose(1, 2, 0), np.float32)
 
@@ -100,23 +100,16 @@ def _model(layers: Sequence[_Layer], head: FloatArray, bias: FloatArray) -> tupl
     Its outputs are the cosine and the gradient.
     """
     graph = OnnxGraph("sface-gradient", (1, 3, SIDE, SIDE))
-    known = graph.input("known", (1, len(head)))
+    known = graph.input("known", (1, len(head), 1, 1))
     tape, value = Tape(graph, side=SIDE), "input"
     for layer in layers:
         value = tape.convolve(value, layer.kernel, layer.bias, stride=layer.stride, groups=layer.groups)
         value = tape.bend(value, layer.slope)
-    embedding = graph.add("Gemm", graph.add("Flatten", value), weights=[np.ascontiguousarray(head.T), bias])
-    length = graph.add("Sqrt", _summed(graph, graph.add("Mul", embedding, embedding), len(head)))
+    embedding = tape.convolve(value, head.reshape(len(head), -1, _LAST, _LAST), bias, pads=(0, 0))
+    length = graph.add("Sqrt", graph.summed(graph.add("Mul", embedding, embedding), len(head)))
     unit = graph.add("Div", embedding, length)
-    cosine = _summed(graph, graph.add("Mul", unit, known), len(head))
+    cosine = graph.summed(graph.add("Mul", unit, known), len(head))
     # A unit vector's slopes have no part along itself.
     across = graph.add("Sub", known, graph.add("Mul", unit, cosine))
-    gradient = graph.add("MatMul", graph.add("Div", across, length), weights=[head])
-    gradient = graph.add("Reshape", gradient, shape=(1, head.shape[1] // _LAST**2, _LAST, _LAST))
-    gradient = tape.follow(value, gradient)
-    return graph.serialized({cosine: (1, 1), gradient: (1, 3, SIDE, SIDE)}), (cosine, gradient)
-
-
-def _summed(graph: OnnxGraph, value: str, channels: int) -> str:
-    """The sum of a vector."""
-    return graph.add("MatMul", value, weights=[np.ones((channels, 1), np.float32)])
+    gradient = tape.follow(embedding, graph.add("Div", across, length))
+    return graph.serialized({cosine: (1, 1, 1, 1), gradient: (1, 3, SIDE, SIDE)}), (cosine, gradient)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import cast
 
-import cv2
 import numpy as np
 from safetensors.numpy import load_file
 
@@ -19,24 +18,22 @@ from reverse_personalization.engines.compact.denoiser import Expectation, predic
 from reverse_personalization.engines.compact.population import Population
 from reverse_personalization.engines.compact.rendering import Renderer
 from reverse_personalization.engines.compact.settling import MeshedFace, Settled, Settler
-from reverse_personalization.engines.compact.sight import MOST_STRIDES, Sight, Views
+from reverse_personalization.engines.compact.sight import MOST_STRIDES, Known, Sight, Views
 from reverse_personalization.errors import EngineError
 from reverse_personalization.faces.compositing import Rendering
 from reverse_personalization.faces.face import ByteArray, Face, FloatArray, Mesh
 from reverse_personalization.faces.mesh import FaceMesher
 from reverse_personalization.identity.base import Recogniser, unit
+from reverse_personalization.identity.dlib_resnet import DlibResNet
 from reverse_personalization.identity.sface import SFace
 from reverse_personalization.inversion import STABLE_DIFFUSION, Array, Row
 from reverse_personalization.noise import KeyedNoise
-from reverse_personalization.threads import side_by_side
 
 # Standard deviations beyond which a code is no face's, and root mean square of the codes that change.
 CODE_LIMIT, NORM_LIMIT = 3.0, 1.45
 BATCH = 64
 # The paper's mildest guidance, -5, leads all the way that `Sight.away` finds.
 MILDEST = 5.0
-# Faces at a time that are looked at as the guide sees them, which takes most of the time; each takes .2 GB.
-MOST_SIGHTS = 4
 
 
 class CompactEngine:
@@ -44,7 +41,6 @@ class CompactEngine:
 
     name = "compact"
     schedule = STABLE_DIFFUSION
-    guides: tuple[str, ...] = ("sface", "dlib-resnet")
     weights: tuple[str, ...] = ("compact", "obstacles", "face-mesh", "sface", "dlib-resnet")
 
     @one_blas_thread()
@@ -62,7 +58,7 @@ class CompactEngine:
             guide: SFace by default, whose embeddings the population was fitted with.
             keep: parts of the face that stay as they are, see `faces.regions`.
             attributes: what strangers should be, see `attributes.read_wish`.
-            strides: how often at most a try looks where the guide would know a face less, see `Sight.away`.
+            strides: how often at most a try looks where the guides would know a face less, see `Sight.away`.
 
         Raises:
             UsageError: attributes that are not understood.
@@ -83,8 +79,9 @@ class CompactEngine:
         renderer = Renderer(self._codec.frame, keep=keep)
         self._settler = Settler(self._codec, renderer, self._mesher, self._population.expressions)
         self.guide: Recogniser = guide or SFace()
-        self._new_sight = partial(Sight, self._codec, renderer, strides=strides)
-        self._sights = [self._new_sight()]
+        self._dlib = DlibResNet()
+        self.guides: tuple[Recogniser, ...] = (self.guide, self._dlib)
+        self._sight = Sight(self._codec, renderer, strides=strides)
 
     def encode(
         self,
@@ -214,37 +211,34 @@ class CompactEngine:
         return self._settler.settle(image_rgb, face, within(x), within)
 
     def away(self, encoded: Encoded, x: FloatArray, embedding: FloatArray) -> FloatArray:
-        """Codes that lead on from `x`, until the guide can be expected to know a face no more.
+        """Codes that lead on from `x`, until the guides can be expected to know a face no more.
 
         Args:
             encoded: the face in its picture.
             x: float32 d, codes to start from.
-            embedding: float32 128, who the guide knows.
+            embedding: float32 128, whom SFace knows; dlib's network knows who is in the picture.
         """
-        return self._away(self._sights[0], (encoded, x, embedding))
+        return self._away(encoded, x, self._known(encoded, embedding))
 
-    def _away(self, sight: Sight, of: tuple[Encoded, FloatArray, FloatArray]) -> FloatArray:
-        encoded, x, embedding = of
+    def _away(self, encoded: Encoded, x: FloatArray, known: Known) -> FloatArray:
         face: MeshedFace = encoded.context
         within, never = partial(self._within_faces, face.encoding), self._population.told
-        return sight.away(face.views, face.encoding, within(x), unit(embedding), never=never, within=within)
+        return self._sight.away(face.views, face.encoding, within(x), known, never=never, within=within)
+
+    def _known(self, encoded: Encoded, embedding: FloatArray) -> Known:
+        """A face as both guides know it."""
+        return Known(unit(embedding), self._dlib.embed_chip(encoded.context.views.dlib.crop_rgb))
 
     def _owns(self, encoded: Sequence[Encoded], embeddings: FloatArray, strangers: Sequence[FloatArray]) -> FloatArray:
         """The codes, float32 n x d, that faces' identities let expect, for each unit of guidance.
 
-        Measured from the strangers on until the guide knows the faces no more: the mildest guidance leads there.
+        Measured from the strangers on until the guides know the faces no more: the mildest guidance leads there.
         """
         faces = zip(encoded, strangers, strict=True)
         starts = [self._within_faces(face.context.encoding, stranger) for face, stranger in faces]
-        ends = side_by_side(self._away, self._looking(len(starts)), zip(encoded, starts, embeddings, strict=True))
+        known = (self._known(face, own) for face, own in zip(encoded, embeddings, strict=True))
+        ends = [self._away(*one) for one in zip(encoded, starts, known, strict=True)]
         return (np.stack(starts) - np.stack(ends)) / MILDEST
-
-    def _looking(self, faces: int) -> Sequence[Sight]:
-        """As many sights as help: one for each of OpenCV's threads, of which there is one where others work beside."""
-        wanted = min(faces, cv2.getNumThreads(), MOST_SIGHTS)
-        while len(self._sights) < wanted:
-            self._sights.append(self._new_sight())
-        return self._sights[:wanted]
 
     def _within_faces(self, encoding: Encoding, x: Array) -> FloatArray:
         """Codes no farther from the average than faces are, or than the face was already."""

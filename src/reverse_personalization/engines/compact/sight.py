@@ -86,6 +86,13 @@ class Views(NamedTuple):
         return cls(*(View.through(*cut, mesh) for cut in cuts))
 
 
+class Known(NamedTuple):
+    """Somebody's embeddings, float32 128 each: SFace's, a unit vector, and that of dlib's network."""
+
+    sface: FloatArray
+    dlib: FloatArray
+
+
 class Sight:
     """SFace and dlib's ResNet, and how what they see follows codes; not for several threads at a time."""
 
@@ -100,7 +107,7 @@ class Sight:
         views: Views,
         encoding: Encoding,
         start: FloatArray,
-        own: FloatArray,
+        known: Known,
         *,
         never: FloatArray,
         within: Callable[[FloatArray], FloatArray],
@@ -108,14 +115,14 @@ class Sight:
         """Codes, float32 d, to which a face walks as it loses its likeness to somebody, until little of it is left.
 
         Args:
-            views: of the face as it was, which tell whom dlib's network knows.
+            views: of the face as it was.
             encoding: the face taken apart.
             start: float32 d, codes to start from.
-            own: float32 128, somebody's embedding by SFace, a unit vector.
+            known: whom it is not to be like.
             never: float32 d x k, orthonormal: what stays.
             within: brings codes back to what faces have.
         """
-        here, gone, noticing = start, 0.0, self._noticing(views, encoding, own)
+        here, gone, noticing = start, 0.0, self._noticing(views, encoding, known)
         for _ in range(self._strides):
             likeness, noticed = noticing(here)
             noticed = noticed - never @ (never.T @ noticed)
@@ -130,12 +137,11 @@ class Sight:
                 break
         return here
 
-    def _noticing(self, views: Views, encoding: Encoding, own: FloatArray) -> Noticing:
+    def _noticing(self, views: Views, encoding: Encoding, known: Known) -> Noticing:
         """What tells a face's likeness to somebody, and how it follows codes, apart from the light that they change."""
-        known = self._dlib.embed(views.dlib.crop_rgb)
         looks = (
-            self._looking(views.sface, encoding, lambda crop: self._sface(crop, own), BY_SFACE),
-            self._looking(views.dlib, encoding, lambda crop: self._dlib(crop, known), BY_DLIB),
+            self._looking(views.sface, encoding, lambda crop: self._sface(crop, known.sface), BY_SFACE),
+            self._looking(views.dlib, encoding, lambda crop: self._dlib(crop, known.dlib), BY_DLIB),
         )
 
         def noticed(codes: FloatArray) -> tuple[float, FloatArray]:

@@ -46,7 +46,7 @@ class SdxlEngine:
     ) -> None:
         """Take the network and the recogniser whose embeddings its adapter reads."""
         self.network, self.guide, self.schedule = network, guide, network.schedule
-        self.guides: tuple[str, ...] = (guide.name,)
+        self.guides: tuple[Recogniser, ...] = (guide,)
         self._mode: Mode = mode
         self._attributes, self._keep = attributes, tuple(keep)
         self._mesher = FaceMesher()
