@@ -10,7 +10,7 @@ import pytest
 from reverse_personalization.engines.compact.attributes import Wish
 from reverse_personalization.engines.compact.engine import MILDEST, CompactEngine
 from reverse_personalization.engines.compact.frame import SIZE
-from reverse_personalization.engines.compact.sight import BY_DLIB, LONGEST, MOST_STRIDES, SHORTEST
+from reverse_personalization.engines.compact.sight import BY_DLIB, FARTHEST, SHORTEST
 from reverse_personalization.engines.compact.textures import Tone, denormalise, pack_gradient, unpack
 from reverse_personalization.faces.compositing import paste
 from reverse_personalization.identity.base import unit
@@ -77,7 +77,7 @@ def test_it_leads_until_dlib_hardly_knows_the_face(
 
 
 def test_it_is_no_longer_than_its_strides(way: Any) -> None:
-    assert 0.5 * SHORTEST < np.linalg.norm(way) <= MOST_STRIDES * LONGEST * (1 + 1e-4)
+    assert 0.5 * SHORTEST < np.linalg.norm(way) <= FARTHEST * (1 + 1e-4)
 
 
 def test_who_is_no_longer_known_is_pushed_as_far_as_strides_ask_at_least(

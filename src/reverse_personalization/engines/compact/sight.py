@@ -37,13 +37,13 @@ class Likeness(NamedTuple):
 # Of all pairs of 60 held-out training faces.
 BY_SFACE, BY_DLIB = Likeness(0.106, 0.108), Likeness(0.585, 0.057)
 # A way is gone in strides until a face can be expected to be so unlike the source, on both recognisers' average and in
-# standard deviations of what different people are, as slopes keep such a share of themselves over a stride: each so
-# long at most, in standard deviations of codes, and all of them so long at least. Strangers lie around 0; what goes
+# standard deviations of what different people are, as slopes keep such a share of themselves over a stride: all of
+# them so long at least and, in equal parts, at most, in standard deviations of codes. Strangers lie around 0; what goes
 # beyond is for recognisers that see other things.
 UNLIKE, KEPT_SLOPE = -6.0, 0.65
-LONGEST, SHORTEST = 7.0, 5.0
+SHORTEST, FARTHEST = 5.0, 35.0
 # So many strides at most; in a hurry, fewer.
-MOST_STRIDES, FEW_STRIDES = 5, 3
+MOST_STRIDES, FEW_STRIDES = 5, 2
 # Levels of a picture for each unit of a texture.
 LEVELS = 255.0
 # From codes (float32 d) to a likeness, and how it follows them (float32 d).
@@ -128,7 +128,7 @@ class Sight:
             noticed = noticed - never @ (never.T @ noticed)
             slope = max(float(np.linalg.norm(noticed)), 1e-6)
             left = (likeness - UNLIKE) / (KEPT_SLOPE * slope)
-            length = min(max(left, SHORTEST - gone), LONGEST)
+            length = min(max(left, SHORTEST - gone), FARTHEST / self._strides)
             if length <= 0:
                 break
             here = within(np.asarray(here - length / slope * noticed, np.float32))
