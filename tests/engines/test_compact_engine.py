@@ -191,7 +191,7 @@ def test_what_lies_on_lips_holds_a_mouth_as_a_whole(compact_engine: CompactEngin
     """Else the few texels of closed lips, seen all over an open mouth, would tear its teeth."""
     frame = compact_engine._codec.frame
     texel_y, texel_x = np.mgrid[:SIZE, :SIZE].astype(np.float32)
-    mouth = frame.features[-1]
+    mouth = frame.lips
     seen = np.ones((SIZE, SIZE), np.float32)
     seen[:, 1::3] = np.where(mouth[:, 1::3] > 0, 0.0, 1.0)
     moving = Renderer(frame)._moving(seen, texel_x, texel_y)

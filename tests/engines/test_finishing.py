@@ -33,7 +33,8 @@ def masks(
 ) -> Any:
     """What finishing asks a frame for."""
     plain = np.maximum(skin, nose)
-    return SimpleNamespace(skin=skin, features=features, inward=inward, nose=(nose,), plain=plain, tinted=plain)
+    parts = {"features": features, "lips": features[-1], "nose": (nose,)}
+    return SimpleNamespace(skin=skin, inward=inward, plain=plain, tinted=plain, **parts)
 
 
 def finished(

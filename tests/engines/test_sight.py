@@ -10,7 +10,7 @@ import pytest
 from reverse_personalization.engines.compact.attributes import Wish
 from reverse_personalization.engines.compact.engine import MILDEST, CompactEngine
 from reverse_personalization.engines.compact.frame import SIZE
-from reverse_personalization.engines.compact.sight import BY_DLIB, FARTHEST, SHORTEST
+from reverse_personalization.engines.compact.sight import BY_DLIB, FARTHEST, SHORTEST, Known
 from reverse_personalization.engines.compact.textures import Tone, denormalise, pack_gradient, unpack
 from reverse_personalization.faces.compositing import paste
 from reverse_personalization.identity.base import unit
@@ -89,12 +89,14 @@ def test_who_is_no_longer_known_is_pushed_as_far_as_strides_ask_at_least(
     assert 0.9 * SHORTEST < MILDEST * np.linalg.norm(way) < 1.5 * SHORTEST
 
 
-def test_what_is_kept_and_what_is_told_apart_stays(compact_engine: CompactEngine, of_portrait: Any, way: Any) -> None:
+def test_what_is_kept_and_what_is_told_apart_stays(
+    compact_engine: CompactEngine, dlib_resnet: DlibResNet, of_portrait: Any, way: Any
+) -> None:
     """But for what is cut off where faces have no more of a code."""
     assert np.abs(way[compact_engine._codec.kept == 1]).max() < 1e-6
     encoded, own, stranger = of_portrait
     face, never = encoded.context, compact_engine._population.told
-    known = compact_engine._known(encoded, own)
+    known = Known(own, dlib_resnet.embed_chip(face.views.dlib.crop_rgb))
     uncut = compact_engine._sight.away(face.views, face.encoding, stranger, known, never=never, within=lambda x: x)
     assert np.linalg.norm((uncut - stranger) @ never) < 1e-4 * np.linalg.norm(uncut - stranger)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +21,7 @@ from reverse_personalization.faces.face import ByteArray, Face, FloatArray, Mesh
 from reverse_personalization.faces.mesh import FaceMesher
 from reverse_personalization.identity.base import unit
 from reverse_personalization.identity.sface import SFace
-from reverse_personalization.training.dataset import CROP, CROP_TEMPLATE, TrainingFaces
+from reverse_personalization.training.dataset import CROP, CROP_TEMPLATE, Progress, TrainingFaces
 from reverse_personalization.training.population_fitting import ridge
 
 # Faces whose codes are changed, and changes of each.
@@ -32,8 +32,6 @@ MOST_GUIDANCE = 6.0
 LIMIT = 3.5
 # Ridge penalties.
 OF_EFFECTS, OF_EXPRESSIONS = 300.0, 1000.0
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, eq=False)

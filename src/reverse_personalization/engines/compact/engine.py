@@ -218,16 +218,10 @@ class CompactEngine:
             x: float32 d, codes to start from.
             embedding: float32 128, whom SFace knows; dlib's network knows who is in the picture.
         """
-        return self._away(encoded, x, self._known(encoded, embedding))
-
-    def _away(self, encoded: Encoded, x: FloatArray, known: Known) -> FloatArray:
         face: MeshedFace = encoded.context
+        known = Known(unit(embedding), self._dlib.embed_chip(face.views.dlib.crop_rgb))
         within, never = partial(self._within_faces, face.encoding), self._population.told
         return self._sight.away(face.views, face.encoding, within(x), known, never=never, within=within)
-
-    def _known(self, encoded: Encoded, embedding: FloatArray) -> Known:
-        """A face as both guides know it."""
-        return Known(unit(embedding), self._dlib.embed_chip(encoded.context.views.dlib.crop_rgb))
 
     def _owns(self, encoded: Sequence[Encoded], embeddings: FloatArray, strangers: Sequence[FloatArray]) -> FloatArray:
         """The codes, float32 n x d, that faces' identities let expect, for each unit of guidance.
@@ -236,8 +230,7 @@ class CompactEngine:
         """
         faces = zip(encoded, strangers, strict=True)
         starts = [self._within_faces(face.context.encoding, stranger) for face, stranger in faces]
-        known = (self._known(face, own) for face, own in zip(encoded, embeddings, strict=True))
-        ends = [self._away(*one) for one in zip(encoded, starts, known, strict=True)]
+        ends = [self.away(*one) for one in zip(encoded, starts, embeddings, strict=True)]
         return (np.stack(starts) - np.stack(ends)) / MILDEST
 
     def _within_faces(self, encoding: Encoding, x: Array) -> FloatArray:

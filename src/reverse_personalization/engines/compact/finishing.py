@@ -242,12 +242,11 @@ def _hue(texture_rgb: FloatArray, luma: FloatArray, seen: FloatArray, frame: Can
     dimmed = texture_rgb * np.minimum(middle / np.maximum(luma, LEAST_LUMA), 1)[..., None]
     coloured = seen * (1 - CUT_OFF * smoothstep((texture_rgb.max(2) - CLIPPING) / (1 - CLIPPING)))
     inner = coloured * frame.tinted * smoothstep(frame.inward / HAIRLINE)
-    lips = frame.features[-1]
-    parts = (inner, SKIN_SCALE), (inner, AROUND_SKIN), (coloured * lips, LIPS_SCALE)
+    parts = (inner, SKIN_SCALE), (inner, AROUND_SKIN), (coloured * frame.lips, LIPS_SCALE)
     slow = (Blurring(part + LEAST_SHARE * seen)(dimmed, scale) + LEAST_SHARE for part, scale in parts)
     near, around, of_lips = (one / luma_of(one)[..., None] for one in slow)
     of_skin = near - _beyond(near - around, MOST_TINT)
-    return np.asarray(of_skin + lips[..., None] * (of_lips - of_skin), np.float32)
+    return np.asarray(of_skin + frame.lips[..., None] * (of_lips - of_skin), np.float32)
 
 
 def _darkest(luma: FloatArray, seen: FloatArray, frame: CanonicalFrame) -> float:

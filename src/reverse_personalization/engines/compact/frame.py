@@ -47,7 +47,8 @@ class CanonicalFrame:
         self.inward = distance(~((self._covered >= 0) | self.interior))
         brows, eyes = (topology.RIGHT_BROW, topology.LEFT_BROW), (topology.RIGHT_EYE, topology.LEFT_EYE)
         self.from_eyes = distance(polygons(self.vertices, *eyes))
-        self.features = tuple(_soft(self.vertices, part) for part in (*brows, *eyes, topology.OUTER_LIPS))
+        self.lips = _soft(self.vertices, topology.OUTER_LIPS)
+        self.features = *(_soft(self.vertices, part) for part in (*brows, *eyes)), self.lips
         nose = _soft(self.vertices, *REGIONS["nose"], border=OF_NOSE)
         below = np.arange(SIZE, dtype=np.float32)[:, None] - self.vertices[ABOVE_TIP, 1]
         tip = smoothstep(below / PARTING + 0.5)

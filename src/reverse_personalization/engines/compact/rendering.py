@@ -113,7 +113,7 @@ class Renderer:
 
         The few texels inside of closed lips are seen all over an open mouth: what lies on some would tear its teeth.
         """
-        mouth = _look_up(self._frame.features[-1], texel_x, texel_y)
+        mouth = _look_up(self._frame.lips, texel_x, texel_y)
         inside = seen[mouth > 0.5]
         least = float(np.quantile(inside, LEAST_OF_MOUTH)) if inside.size else 1.0
         return np.asarray(seen + np.clip(mouth, 0, 1) * (np.minimum(seen, least) - seen), np.float32)
