@@ -1,10 +1,10 @@
 """Who is found in anonymized clips by a recogniser that pools a clip's best frames (set-to-set matching).
 
-    python benchmarks/video_privacy.py LFW [--limit 100] [--jobs 2]
+    python benchmarks/video_privacy.py LFW [--limit 100] [--jobs 2] [--recogniser faceres=faceres.onnx]
 
-Each clip is a photo of one person that turns, grows and drifts. The gallery has another photo of everybody. A clip is
-matched by the mean embedding of its best frames, and by its most similar frame; the untouched clips show that the
-recognisers work.
+SFace and dlib's network guide; a recogniser in an ONNX file takes no part. Each clip is a photo of one person that
+turns, grows and drifts. The gallery has another photo of everybody. A clip is matched by the mean embedding of its best
+frames, and by its most similar frame; the untouched clips show that the recognisers work.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ from reverse_personalization.errors import ReversePersonalizationError
 from reverse_personalization.faces.face import FloatArray
 from reverse_personalization.faces.plugged import load_detector
 from reverse_personalization.identity.base import Recogniser
+from reverse_personalization.identity.dlib_network import LENGTH
 from reverse_personalization.identity.dlib_resnet import DlibResNet
+from reverse_personalization.identity.onnx_recogniser import OnnxFile, OnnxRecogniser
 from reverse_personalization.identity.sface import SFace
 from reverse_personalization.settings import Settings
 from reverse_personalization.video.anonymizing import anonymize_video
@@ -59,32 +61,34 @@ def main() -> None:
     parser.add_argument("dataset", type=Path)
     parser.add_argument("--limit", type=int, default=100)
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--recogniser", type=another, help="NAME=FILE.onnx, as of `revpers bench run`")
     arguments = parser.parse_args()
     people = load_people(arguments.dataset)
     trials = draw_trials(people, limit=arguments.limit)
     photos = [person.photos[0] for person in people]
+    beside = arguments.recogniser
     with ProcessPoolExecutor(arguments.jobs, mp_context=get_context("spawn")) as pool:
-        gallery = list(pool.map(known, photos, chunksize=16))
-        before = list(pool.map(partial(clip_of, anonymized=False), trials))
-        after = list(pool.map(partial(clip_of, anonymized=True), trials))
+        gallery = list(pool.map(partial(known, beside=beside), photos, chunksize=16))
+        before = list(pool.map(partial(clip_of, anonymized=False, beside=beside), trials))
+        after = list(pool.map(partial(clip_of, anonymized=True, beside=beside), trials))
     hidden = Rate(sum(seen.obscured for seen in after), sum(seen.frames for seen in after))
     print(
         f"{len(trials)} clips of {FRAMES} frames; {hidden} of the frames of faces that recognisers know are obscured, "
         f"and {sum(seen.unclear for seen in after)} of others"
     )
-    for name in ("sface", "dlib-resnet"):
+    for name, recogniser in tools(beside)[1].items():
         rows = np.stack([of[name] for of in gallery])
         for what, clips in (("untouched", before), ("anonymized", after)):
             for pooled in ("mean of the best", "most similar"):
-                print(f"{name}, {what}, {pooled}: rank-1 among {len(rows)} {found(name, clips, trials, rows, pooled)}")
+                rate = found(recogniser, clips, trials, rows, pooled)
+                print(f"{name}, {what}, {pooled}: rank-1 among {len(rows)} {rate}")
 
 
-def found(name: str, clips: list[Seen], trials: list[Trial], gallery: FloatArray, pooled: str) -> Rate:
+def found(by: Recogniser, clips: list[Seen], trials: list[Trial], gallery: FloatArray, pooled: str) -> Rate:
     """How often a clip's person comes first; clips without a face that can be embedded are misses."""
-    hits = 0
-    compare = tools()[1][name].similarity
+    hits, compare = 0, by.similarity
     for seen, trial in zip(clips, trials, strict=True):
-        embeddings = seen.embeddings[name]
+        embeddings = seen.embeddings[by.name]
         if not len(embeddings):
             continue
         if pooled == "most similar":
@@ -95,11 +99,18 @@ def found(name: str, clips: list[Seen], trials: list[Trial], gallery: FloatArray
     return Rate(hits, len(clips))
 
 
+def another(text: str) -> OnnxFile:
+    """A recogniser that takes no part."""
+    name, _, path = text.partition("=")
+    return OnnxFile(name, Path(path))
+
+
 @cache
-def tools() -> tuple[object, dict[str, Recogniser]]:
+def tools(beside: OnnxFile | None) -> tuple[object, dict[str, Recogniser]]:
     """The detector and the recognisers of this process."""
     cv2.setNumThreads(THREADS)
-    return load_detector(None, 0.6), {"sface": SFace(), "dlib-resnet": DlibResNet()}
+    recognisers = SFace(), DlibResNet(), *(() if beside is None else (OnnxRecogniser(beside),))
+    return load_detector(None, 0.6), {recogniser.name: recogniser for recogniser in recognisers}
 
 
 @cache
@@ -108,19 +119,22 @@ def anonymizer() -> Anonymizer:
     return Anonymizer(seed=0)
 
 
-def known(photo: Path) -> dict[str, FloatArray]:
+def known(photo: Path, *, beside: OnnxFile | None) -> dict[str, FloatArray]:
     """A gallery photo's embeddings, NaN where no face is found."""
-    detector, recognisers = tools()
+    detector, recognisers = tools(beside)
     picture = np.array(Image.open(photo).convert("RGB"))
     face = max(detector.detect(picture), key=lambda face: face.size, default=None)
-    lengths = {"sface": 128, "dlib-resnet": 128}
-    return {
-        name: np.full(lengths[name], np.nan, np.float32) if face is None else recogniser.embed(picture, face)
-        for name, recogniser in recognisers.items()
-    }
+    if face is None:
+        return {name: np.full(length(recogniser), np.nan, np.float32) for name, recogniser in recognisers.items()}
+    return {name: recogniser.embed(picture, face) for name, recogniser in recognisers.items()}
 
 
-def clip_of(trial: Trial, *, anonymized: bool) -> Seen:
+def length(recogniser: Recogniser) -> int:
+    """Of its embeddings."""
+    return recogniser.width if isinstance(recogniser, OnnxRecogniser) else LENGTH
+
+
+def clip_of(trial: Trial, *, anonymized: bool, beside: OnnxFile | None) -> Seen:
     """Make a person's clip, anonymize it if so asked, and look at it."""
     with tempfile.TemporaryDirectory() as folder:
         path, unclear, obscured, frames = film(trial.photo, Path(folder) / "in.mp4"), 0, 0, FRAMES
@@ -129,13 +143,14 @@ def clip_of(trial: Trial, *, anonymized: bool) -> Seen:
             try:
                 record = anonymize_video(path, output, Settings(seed=0), anonymizer=anonymizer())
             except ReversePersonalizationError:
-                return Seen({name: np.zeros((0, 128), np.float32) for name in tools()[1]}, 0, FRAMES, FRAMES)
+                nothing = {name: np.zeros((0, length(r)), np.float32) for name, r in tools(beside)[1].items()}
+                return Seen(nothing, 0, FRAMES, FRAMES)
             clear = [track for track in record.tracks if track.reason != UNCLEAR]
             obscured = sum(track.frames.get("obscured", 0) for track in clear)
             frames = sum(sum(track.frames.values()) for track in clear)
             unclear = sum(sum(track.frames.values()) for track in record.tracks) - frames
             path = output
-        return Seen(look(path), unclear, obscured, frames)
+        return Seen(look(path, beside), unclear, obscured, frames)
 
 
 def film(photo: Path, path: Path) -> Path:
@@ -154,9 +169,9 @@ def film(photo: Path, path: Path) -> Path:
     return path
 
 
-def look(path: Path) -> dict[str, FloatArray]:
+def look(path: Path, beside: OnnxFile | None) -> dict[str, FloatArray]:
     """Embed the face nearest the middle of each frame, the best detections first."""
-    detector, recognisers = tools()
+    detector, recognisers = tools(beside)
     seen: list[tuple[float, dict[str, FloatArray]]] = []
     with VideoReader(path) as reader:
         for frame in reader.frames():
@@ -165,7 +180,8 @@ def look(path: Path) -> dict[str, FloatArray]:
                 seen.append((face.score, {name: r.embed(frame.image_rgb, face) for name, r in recognisers.items()}))
     seen.sort(key=lambda each: -each[0])
     return {
-        name: np.stack([of[name] for _, of in seen]) if seen else np.zeros((0, 128), np.float32) for name in recognisers
+        name: np.stack([of[name] for _, of in seen]) if seen else np.zeros((0, length(recogniser)), np.float32)
+        for name, recogniser in recognisers.items()
     }
 
 
