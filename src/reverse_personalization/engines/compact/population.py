@@ -21,7 +21,7 @@ EMPHASIS, OLDEST = 2.5, 110.0
 DECISIONS: Final = {"woman": (0.45, 2.5), "beard": (0.42, 4.0)}
 # Guidance makes women's faces more like men's, and older, where nothing is wished: their strangers start out by so much
 # more as women, and so many years younger.
-FEMININE, YOUNGER = 1.4, 35.0
+FEMININE, YOUNGER = 3.0, 35.0
 
 
 class Population:
