@@ -11,7 +11,7 @@ from reverse_personalization import weights
 from reverse_personalization.faces import topology
 from reverse_personalization.faces.alignment import similarity_transform, warp_square
 from reverse_personalization.faces.face import ByteArray, FloatArray, Mesh
-from reverse_personalization.identity.dlib_network import LENGTH, MEAN, SCALE, SIDE, embedded, parameters
+from reverse_personalization.identity.dlib_network import LENGTH, MEAN, SCALE, SIDE, embedded, read_parameters
 from reverse_personalization.identity.onnx_graph import OnnxGraph
 from reverse_personalization.identity.onnx_tape import Tape
 
@@ -65,7 +65,7 @@ def _model() -> tuple[bytes, tuple[str, str]]:
     graph = OnnxGraph("dlib-gradient", (1, 3, SIDE, SIDE))
     known = graph.input("known", (1, LENGTH, 1, 1))
     tape = Tape(graph, side=SIDE)
-    embedding = embedded(tape, parameters(weights.path("dlib-resnet")))
+    embedding = embedded(tape, read_parameters(weights.path("dlib-resnet")))
     apart = graph.add("Sub", embedding, known)
     squares = graph.add("Add", graph.add("Mul", apart, apart), weights=[np.full((1, 1, 1, 1), _LEAST, np.float32)])
     distance = graph.add("Sqrt", graph.summed(squares, LENGTH))

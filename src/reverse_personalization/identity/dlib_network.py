@@ -53,7 +53,7 @@ class DlibNetwork:
             WeightsError: the file holds another network.
         """
         try:
-            self._net = cv2.dnn.readNetFromONNX(np.frombuffer(_model(parameters(path)), np.uint8))
+            self._net = cv2.dnn.readNetFromONNX(np.frombuffer(_model(read_parameters(path)), np.uint8))
         except (IndexError, StopIteration, ValueError, cv2.error) as error:
             raise WeightsError(f"{path} does not hold dlib's face recognition network: {error}") from error
 
@@ -63,7 +63,7 @@ class DlibNetwork:
         return np.array(self._net.forward(), np.float32).reshape(LENGTH)
 
 
-def parameters(path: Path) -> Iterator[FloatArray]:
+def read_parameters(path: Path) -> Iterator[FloatArray]:
     """The parameters of the layers that have some, from the input to the output, each float32 and flat."""
     content = path.read_bytes()
     for found in _LAYERS.finditer(content):
@@ -110,9 +110,8 @@ def _block(tape: Tape, value: str, parameters: Iterator[FloatArray], depth: int,
     inner = _convolved(tape, inner, parameters, (filters, filters, 3, 3), halve=False)
     if halve:
         # dlib adds tensors of different sizes as if the smaller one went on with zeros.
-        value = tape.convolve(
-            value, np.eye(filters, depth, dtype=np.float32)[..., None, None] * _MEAN_OF_FOUR, stride=2, pads=(0, 0)
-        )
+        averages = np.eye(filters, depth, dtype=np.float32)[..., None, None] * _MEAN_OF_FOUR
+        value = tape.convolve(value, averages, stride=2, pads=(0, 0))
         if filters == _SHORT:
             inner = tape.lengthen(inner)
     return tape.rectify(tape.add(inner, value))
