@@ -69,7 +69,7 @@ def test_a_solid_face_does_not_match(portrait: Any, verifier: Verifier) -> None:
     assert not check.matches
     assert [(s.recogniser, s.role) for s in check.similarities] == [
         ("sface", "guide"),
-        ("dlib-resnet", "verifier"),
+        ("dlib-resnet", "guide"),
     ]
     assert all(s.after <= s.threshold < s.before for s in check.similarities)
 
@@ -78,8 +78,9 @@ def test_another_person_in_the_same_place_does_not_match(astronaut: Any, hopper:
     source = verifier.source(astronaut.image_rgb, astronaut.face)
     other = verifier.source(hopper.image_rgb, hopper.face)
     moved = type(source)(hopper.face, source.embeddings, source.before)
-    assert not verifier.check(hopper.image_rgb, moved).matches
-    assert verifier.check(hopper.image_rgb, other).matches
+    # A guide's margin, which is for what it led down itself, is more than some strangers keep.
+    assert not verifier.check(hopper.image_rgb, moved).leniently().matches
+    assert verifier.check(hopper.image_rgb, other).leniently().matches
 
 
 def test_what_cannot_be_recognised_at_all_cannot_be_verified(astronaut: Any, verifier: Verifier) -> None:

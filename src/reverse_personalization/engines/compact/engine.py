@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import cast
 
 import numpy as np
@@ -81,7 +81,12 @@ class CompactEngine:
         self.guide: Recogniser = guide or SFace()
         self._dlib = DlibResNet()
         self.guides: tuple[Recogniser, ...] = (self.guide, self._dlib)
-        self._sight = Sight(self._codec, renderer, strides=strides)
+        self._new_sight = partial(Sight, self._codec, renderer, strides=strides)
+
+    @cached_property
+    def _sight(self) -> Sight:
+        """Loaded where a face is to be led away: pictures without any are done sooner."""
+        return self._new_sight()
 
     def encode(
         self,
