@@ -127,6 +127,19 @@ def test_a_recogniser_that_gives_no_number_matches(astronaut: Any, detector: Any
     assert not verifier.recognises(verifier.source(astronaut.image_rgb, astronaut.face))
 
 
+class PluggedSFace(SFace):
+    """SFace as a plugin might bring it, under a name of its own."""
+
+    name = "plugged"
+    threshold = 0.3
+
+
+def test_a_guide_of_a_plugin_has_a_margin_too(astronaut: Any, detector: Any) -> None:
+    verifier = Verifier(detector, [(PluggedSFace(), "guide")])
+    check = verifier.check(astronaut.image_rgb, verifier.source(astronaut.image_rgb, astronaut.face))
+    assert [(s.margin, s.threshold) for s in check.similarities] == [(0.07, pytest.approx(0.3 - 0.07))]
+
+
 class OfPlace:
     """Knows a face by where it lies: its embedding is the left edge of its box."""
 

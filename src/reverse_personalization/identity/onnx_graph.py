@@ -59,19 +59,18 @@ class OnnxGraph:
         groups: int = 1,
         pads: tuple[int, int] | None = None,
     ) -> str:
-        """Add a convolution with a kernel of o x i x h x w.
+        """Add a convolution with a kernel of o x i x k x k.
 
         `pads` are zeros before and after each row and column; by default the output is as large as the input / stride.
         """
-        size = kernel.shape[2:]
-        before, after = ([side // 2 for side in size] if pads is None else [end] * 2 for end in pads or (0, 0))
+        before, after = ends(kernel, pads)
         return self.add(
             "Conv",
             value,
             weights=[np.ascontiguousarray(kernel)] if bias is None else [np.ascontiguousarray(kernel), bias],
-            kernel_shape=size,
+            kernel_shape=kernel.shape[2:],
             strides=(stride, stride),
-            pads=(*before, *after),
+            pads=(before, before, after, after),
             group=groups,
         )
 
@@ -91,6 +90,11 @@ class OnnxGraph:
         ]
         size = sum(len(part) for part in graph)
         return b"".join([_integer(1, _IR_VERSION), _header(7, size), *graph, _bytes(8, _integer(2, _OPSET))])
+
+
+def ends(kernel: FloatArray, pads: tuple[int, int] | None) -> tuple[int, int]:
+    """Zeros before and after each row and column that a kernel of o x i x k x k sees: by default half its size."""
+    return (kernel.shape[2] // 2,) * 2 if pads is None else pads
 
 
 def _varint(value: int) -> bytes:

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from reverse_personalization.faces.face import FloatArray
-from reverse_personalization.identity.onnx_graph import OnnxGraph
+from reverse_personalization.identity.onnx_graph import OnnxGraph, ends
 
 # From how something follows a layer's output to how it follows one of its inputs, each a value's name.
 _Back = Callable[[str], str]
@@ -53,7 +53,7 @@ class Tape:
     ) -> str:
         """Add a convolution, see `OnnxGraph.convolve`; kernels are square."""
         (_, side), size = self._shapes[value], kernel.shape[2]
-        before, after = (size // 2, size // 2) if pads is None else pads
+        before, after = ends(kernel, pads)
         output = self._graph.convolve(value, kernel, bias, stride=stride, groups=groups, pads=(before, after))
         steps, rest = divmod(side + before + after - size, stride)
         shape = _Shape(len(kernel), steps + 1)
@@ -63,12 +63,7 @@ class Tape:
                 return self._unfolded(slopes, kernel)
             if groups == 1 and stride > 1 and kernel.shape[1] <= _FEW:
                 return self._transposed(slopes, kernel, stride, (before, after), rest=rest)
-            spread = self._spread(slopes, shape.side, stride)
-            # As many zeros as make it as large as the input was.
-            ends = size - 1 - before, side - stride * shape.side + before
-            flipped = kernel[:, :, ::-1, ::-1]
-            turned = flipped if groups > 1 else flipped.transpose(1, 0, 2, 3)
-            return self._graph.convolve(spread, turned, groups=groups, pads=ends)
+            return self._turned(slopes, kernel, shape.side, side, stride=stride, groups=groups, before=before)
 
         return self._remembered(output, shape, {value: back})
 
@@ -138,9 +133,21 @@ class Tape:
 
     def _transposed(self, slopes: str, kernel: FloatArray, stride: int, pads: tuple[int, int], *, rest: int) -> str:
         """What goes back through a convolution that took steps, and did not reach the last `rest` of its input."""
-        graph, size, ends = self._graph, kernel.shape[2:], tuple(np.repeat(pads, 2).tolist())
-        wide = graph.add("ConvTranspose", slopes, weights=[kernel], kernel_shape=size, strides=(stride,) * 2, pads=ends)
+        graph, size, around = self._graph, kernel.shape[2:], tuple(np.repeat(pads, 2).tolist())
+        wide = graph.add(
+            "ConvTranspose", slopes, weights=[kernel], kernel_shape=size, strides=(stride,) * 2, pads=around
+        )
         return graph.add("Pad", wide, pads=(0, 0, 0, 0, 0, 0, rest, rest)) if rest else wide
+
+    def _turned(
+        self, slopes: str, kernel: FloatArray, given: int, side: int, *, stride: int, groups: int, before: int
+    ) -> str:
+        """What goes back through a convolution that made a value `given` square of one `side` square."""
+        flipped = kernel[:, :, ::-1, ::-1]
+        turned = flipped if groups > 1 else flipped.transpose(1, 0, 2, 3)
+        # As many zeros as make it as large as the input was.
+        around = kernel.shape[2] - 1 - before, side - stride * given + before
+        return self._graph.convolve(self._spread(slopes, given, stride), turned, groups=groups, pads=around)
 
     def _spread(self, value: str, side: int, stride: int) -> str:
         """A value, `side` square, between zeros where a layer took steps."""
@@ -158,10 +165,7 @@ class Tape:
         there = graph.convolve(value, one, stride=2, groups=channels, pads=(0, 0))
         less = graph.add("Sign", graph.add("Sub", largest, there))
         passed = graph.add("Sub", slopes, graph.add("Mul", slopes, less))
-        pooled = self._shapes[largest].side
-        ends = _POOLED - 1, side - 2 * pooled
-        spread = self._spread(passed, pooled, 2)
-        return graph.convolve(spread, one[:, :, ::-1, ::-1], groups=channels, pads=ends)
+        return self._turned(passed, one, self._shapes[largest].side, side, stride=2, groups=channels, before=0)
 
 
 def _one_hot(channels: int) -> list[FloatArray]:

@@ -17,6 +17,8 @@ Role = Literal["guide", "verifier"]
 # By how much a guide's similarity should stay below its threshold, two thirds of different people's spread: what it led
 # down may rise on another photo.
 GUIDE_MARGINS: Final = {"sface": 0.07, "dlib-resnet": 0.037}
+OTHER_MARGIN: Final = 0.07
+"""Of guides that plugins bring."""
 # By how much similarities differ with where a detector takes a frame's face to lie.
 FRAME_MARGIN = 0.02
 
@@ -101,7 +103,9 @@ class Verifier:
         self._detector = detector
         self._recognisers = tuple(recognisers)
         self._matches_above = {recogniser.name: threshold_of(recogniser) for recogniser, _ in recognisers}
-        self._margins = {r.name: GUIDE_MARGINS[r.name] if role == "guide" else 0.0 for r, role in recognisers}
+        self._margins = {
+            r.name: GUIDE_MARGINS.get(r.name, OTHER_MARGIN) if role == "guide" else 0.0 for r, role in recognisers
+        }
 
     @property
     def recognisers(self) -> tuple[Recogniser, ...]:
