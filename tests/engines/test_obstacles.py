@@ -37,6 +37,11 @@ def hidden(codec: FaceCodec, astronaut: Any, mesh: Any, drawn: Any, colour: tupl
     return found, np.where(codec.frame.modelled, drawn_there, 0)
 
 
+def found_on(codec: FaceCodec, texture: Any, missed: Any = None) -> Any:
+    finder = codec._obstacles
+    return finder.hidden(finder.look(texture, np.ones((SIZE, SIZE), np.float32)), missed=missed)
+
+
 def rims(astronaut: Any, mesh: Any, share: float) -> Any:
     """Two rounds and a bridge, of a width that is a share of the face's."""
     drawn = np.zeros(astronaut.image_rgb.shape[:2], np.float32)
@@ -138,7 +143,7 @@ def test_small_marks_count_only_where_glasses_and_hair_are(
         sure[max(y - side // 2, 0) :, x - side // 2 :][:side, :side] = 1
     monkeypatch.setattr(codec._obstacles, "_surely", lambda planes, seen: sure)
     noise = np.random.default_rng(0).random((SIZE, SIZE, 3)).astype(np.float32)
-    found = codec._obstacles.hidden(noise, np.ones((SIZE, SIZE), np.float32)) > 0.1
+    found = found_on(codec, noise) > 0.1
     assert bool(found[sure == 1].all()) == kept
     assert bool(found.any()) == kept
 
@@ -157,5 +162,36 @@ def test_rims_go_on_as_faint_lines(
     surely[y - 12 : y - 10, x : x + 34] = sure
     monkeypatch.setattr(codec._obstacles, "_surely", lambda planes, seen: surely)
     noise = np.random.default_rng(0).random((SIZE, SIZE, 3)).astype(np.float32)
-    found = codec._obstacles.hidden(noise, np.ones((SIZE, SIZE), np.float32))
+    found = found_on(codec, noise)
     assert bool((found[y - 6 : y + 2, x] > 0.8).all()) == kept
+
+
+@pytest.fixture
+def half_glasses(codec: FaceCodec, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A square rim of which the network is sure in one half, and hardly in the other; and where it is, in both."""
+    both = np.zeros((SIZE, SIZE), np.uint8)
+    x, y = map(int, np.rint(codec.frame.vertices[list(topology.LEFT_EYE)].mean(0)))
+    cv2.rectangle(both, (x - 14, y - 9), (x + 14, y + 9), 1, 2)
+    sure = both.copy()
+    both |= both[:, ::-1]
+    surely = np.where(sure > 0, 0.9, 0.2 * both).astype(np.float32)
+    monkeypatch.setattr(codec._obstacles, "_surely", lambda planes, seen: surely)
+    other = np.asarray(sure[:, ::-1] > 0)
+    return np.full((SIZE, SIZE, 3), 0.5, np.float32), both > 0, other & (sure == 0)
+
+
+def test_rims_are_found_where_those_of_the_other_half_are(codec: FaceCodec, half_glasses: Any) -> None:
+    """Codes miss frames, which are no part of faces, by much."""
+    texture, both, other = half_glasses
+    missed = 0.01 + 0.1 * both
+    assert not (found_on(codec, texture)[other] > 0.5).any()
+    assert (found_on(codec, texture, missed)[other] > 0.8).mean() > 0.9
+    assert not (found_on(codec, texture, missed)[codec.frame.from_eyes > 35] > 0.1).any()
+
+
+def test_what_codes_let_expect_is_no_obstacle(codec: FaceCodec, half_glasses: Any) -> None:
+    """The shadows of deep eyes and of the bridge between them had stayed as a bar over a bare nose."""
+    texture, both, _ = half_glasses
+    nothing = np.full((SIZE, SIZE), 0.01)
+    assert found_on(codec, texture, nothing + 0.1 * both)[both].mean() > 0.8
+    assert not (found_on(codec, texture, nothing) > 0.1).any()

@@ -113,6 +113,20 @@ class Decoding:
     offset: FloatArray
 
 
+class Fitted(NamedTuple):
+    """What components hold of a texture.
+
+    Attributes:
+        components: float32 t.
+        detail: float32 SIZE x SIZE x 3 RGB, what they do not hold.
+        tone: what was divided out.
+    """
+
+    components: FloatArray
+    detail: FloatArray
+    tone: Tone
+
+
 class FaceCodec:
     """Encodes meshed faces, and decodes what other codes make of them."""
 
@@ -166,19 +180,19 @@ class FaceCodec:
         placement, shape = place(mesh, self.mean_shape)
         visible = self.frame.visibility(mesh, image_rgb.shape[:2])
         sampled = self.frame.sample(image_rgb, mesh.points)
-        explained = 1 - self._obstacles.hidden(sampled, visible * self.frame.modelled)
+        look = self._obstacles.look(sampled, visible * self.frame.modelled)
+        explained = 1 - self._obstacles.hidden(look)
+        if self._obstacles.worn(look):
+            missed = self._fitted(sampled, visible * explained).detail
+            explained = 1 - self._obstacles.hidden(look, missed=np.linalg.norm(missed, axis=2))
         if last is not None:
             explained += OF_LAST * (last.explained - explained)
         coverage = visible * explained
+        components, detail, tone = self._fitted(sampled, coverage)
         seen = coverage * self.frame.modelled
-        texture, tone = normalise(sampled, seen)
-        residual = pack(texture, self.frame) - self._tensors["mean_texture"]
-        components = self._fit(residual, pack_mask(coverage, self.frame))
-        left = residual - components @ self._tensors["texture_basis"]
         offset = (shape - self.mean_shape).ravel()
         of_shape = self._tensors["shape_basis"] @ offset / self._shape_variance
         codes = self._tensors["rotation"] @ np.concatenate([components, of_shape])
-        detail = denormalise(unpack(left, self.frame), tone)
         codes = codes.astype(np.float32)
         finish = Finish.of(sampled, seen, self.frame)
         light = _light(finish.shade, coverage)
@@ -238,6 +252,14 @@ class FaceCodec:
         """What texture's components (t) are in codes, float32 d, of which only those that change are told."""
         of_codes = self._tensors["rotation"][:, : len(of_texture)] @ of_texture
         return np.asarray(of_codes * (self.kept == 0), np.float32)
+
+    def _fitted(self, texture_rgb: FloatArray, coverage: FloatArray) -> Fitted:
+        """The texture's components, given what of it (SIZE x SIZE x 3) nothing covers (SIZE x SIZE)."""
+        texture, tone = normalise(texture_rgb, coverage * self.frame.modelled)
+        residual = pack(texture, self.frame) - self._tensors["mean_texture"]
+        components = self._fit(residual, pack_mask(coverage, self.frame))
+        left = residual - components @ self._tensors["texture_basis"]
+        return Fitted(components, denormalise(unpack(left, self.frame), tone), tone)
 
     def _fit(self, residual: FloatArray, seen: FloatArray) -> FloatArray:
         """Most probable components given the texels that are seen (ridge regression)."""

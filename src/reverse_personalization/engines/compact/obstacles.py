@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -27,6 +27,13 @@ OF_GLASSES, OF_HAIR = 18.0, 4.0
 # Near eyes, lines that lead on from obstacles are rims, too, from so sure on, and if they are seen so well; then they
 # count as so sure.
 FAINT, SEEN, TRUSTED = 0.25, 0.3, 0.75
+# What codes miss tells more, in units of its median around the eyes: glasses that they miss by less than so much on
+# average are none, and lines that they miss by so much are rims even if they are only so sure, as far as so many texels
+# from the eyes.
+NOTHING, MISSED, UNSURE, REACHING = 2.2, 3.0, 0.06, 28.0
+# Within so many texels of the mirror image of rims, which are narrower than so much, the other rims are seen, from so
+# sure on.
+MIRRORED, FRAME, EXPECTED = 3, 7, 0.15
 # Around it, so many texels wide, how surely a texel is hidden, blurred over so many, is how much: all from the sum on.
 NEAR, SOFT, FROM, RAMP = 5, 0.6, 0.25, 0.5
 # What is wider than so many texels has sharp borders only where luma has an edge, of a contrast beyond so much, and
@@ -48,29 +55,58 @@ def packed(planes: FloatArray, seen: FloatArray) -> FloatArray:
     return np.ascontiguousarray(halves.reshape(16, SIZE // 2, SIZE // 2), np.float32)
 
 
+class Look(NamedTuple):
+    """What the network sees on a face.
+
+    Attributes:
+        luma: float32 SIZE x SIZE.
+        surely: float32 SIZE x SIZE, 0 to 1, how surely each texel is hidden.
+        seen: float32 SIZE x SIZE, 0 to 1.
+    """
+
+    luma: FloatArray
+    surely: FloatArray
+    seen: FloatArray
+
+
 class ObstacleFinder:
     """The network in OpenCV; not for several threads at a time."""
 
     def __init__(self, frame: CanonicalFrame) -> None:
         """Read the weights that `training.obstacle_network` wrote; `frame` says where glasses and hair are."""
         self._usual = frame.from_eyes < OF_GLASSES, frame.inward < OF_HAIR
+        self._reached_by_rims = frame.from_eyes < REACHING
         tensors = load_file(weights.path("obstacles"))
         self._net = cv2.dnn.readNetFromONNX(np.frombuffer(_model(tensors), np.uint8))
 
-    def hidden(self, texture_rgb: FloatArray, seen: FloatArray) -> FloatArray:
+    def look(self, texture_rgb: FloatArray, seen: FloatArray) -> Look:
+        """Look at a float32 SIZE x SIZE x 3 texture, 0 to 1, of which so much is seen (float32 SIZE x SIZE, 0 to 1)."""
+        return Look(luma_of(texture_rgb), self._surely(normalise(texture_rgb, seen)[0], seen), seen)
+
+    def hidden(self, look: Look, *, missed: FloatArray | None = None) -> FloatArray:
         """Where something lies on a face, with soft borders, float32 SIZE x SIZE, 0 to 1.
 
         Args:
-            texture_rgb: float32 SIZE x SIZE x 3, 0 to 1.
-            seen: float32 SIZE x SIZE, 0 to 1.
+            look: at the face.
+            missed: float32 SIZE x SIZE, by how much codes that were fitted to what is not hidden miss a texel.
         """
-        luma, surely = luma_of(texture_rgb), self._surely(normalise(texture_rgb, seen)[0], seen)
-        obstacles = self._without_specks(surely > SURE)
-        rims = self._faint_rims(obstacles, (surely > FAINT) & (seen > SEEN))
-        surely = np.where(rims > 0, np.maximum(surely, TRUSTED), surely)
+        obstacles = self._without_specks(look.surely > SURE)
+        if missed is None:
+            rims = self._led_on(obstacles, look.surely > FAINT, look.seen)
+        else:
+            times = self._times_usual(missed, obstacles, look.seen)
+            obstacles = self._without_nothings(obstacles, times, look.seen)
+            missing = (times > MISSED) & (look.surely > UNSURE)
+            rims = self._led_on(obstacles, (look.surely > FAINT) | missing, look.seen)
+            rims |= self._mirrored(obstacles | rims, look)
+        surely = np.where(rims > 0, np.maximum(look.surely, TRUSTED), look.surely)
         near = cv2.dilate(obstacles | rims, np.ones((NEAR, NEAR), np.uint8))
         share = near * smoothstep((cv2.GaussianBlur(surely, (0, 0), SOFT) - FROM) / RAMP)
-        return _softened(np.asarray(share, np.float32), luma, seen)
+        return _softened(np.asarray(share, np.float32), look.luma, look.seen)
+
+    def worn(self, look: Look) -> bool:
+        """Whether something seems to be worn before the eyes."""
+        return bool(self._of_glasses(self._without_specks(look.surely > SURE), look.seen).sum() >= LEAST_ELSEWHERE)
 
     def _without_specks(self, found: NDArray[np.bool_]) -> ByteArray:
         """Obstacles among what is found, 0 or 1, SIZE x SIZE both: what is small is one only where such are worn."""
@@ -83,17 +119,44 @@ class ObstacleFinder:
         obstacles = pieces & (hair | (glasses & worn) | (areas >= LEAST_ELSEWHERE))
         return np.asarray(obstacles[parts], np.uint8)
 
-    def _faint_rims(self, obstacles: ByteArray, faint: NDArray[np.bool_]) -> ByteArray:
+    def _of_glasses(self, obstacles: ByteArray, seen: FloatArray) -> NDArray[np.bool_]:
+        """Which texels of obstacles glasses may have, bool SIZE x SIZE."""
+        return (obstacles > 0) & self._usual[0] & (seen > SEEN)
+
+    def _times_usual(self, missed: FloatArray, obstacles: ByteArray, seen: FloatArray) -> FloatArray:
+        """How many times as much as usual around the eyes codes miss a texel, SIZE x SIZE."""
+        bare = self._usual[0] & (seen > SEEN) & (obstacles == 0)
+        return missed / max(float(np.median(missed[bare])) if bare.any() else 0.0, LEAST_WEIGHT)
+
+    def _without_nothings(self, obstacles: ByteArray, times: FloatArray, seen: FloatArray) -> ByteArray:
+        """Obstacles, 0 or 1, without glasses that are missed as little as faces are, so many `times` as much as usual.
+
+        What lies beside the eyes as well, as hands do, is none.
+        """
+        glasses = self._of_glasses(obstacles, seen)
+        _, parts = cv2.connectedComponents(np.asarray(obstacles * (seen > SEEN), np.uint8))
+        mostly = np.bincount(parts.ravel(), glasses.ravel()) > np.bincount(parts.ravel()) / 2
+        glasses &= mostly[parts]
+        is_nothing = glasses.any() and times[glasses].mean() < NOTHING
+        return np.asarray(obstacles * ~glasses, np.uint8) if is_nothing else obstacles
+
+    def _led_on(self, obstacles: ByteArray, faint: NDArray[np.bool_], seen: FloatArray) -> ByteArray:
         """Faint lines near the eyes that go on from obstacles, by hysteresis (Canny 1986), 0 or 1, SIZE x SIZE all."""
-        near_eyes, _ = self._usual
-        worn = (obstacles > 0) & near_eyes
+        worn = self._of_glasses(obstacles, seen)
         if worn.sum() < LEAST_ELSEWHERE:
             return np.zeros_like(obstacles)
-        there = np.asarray(faint & near_eyes, np.uint8)
-        wide = cv2.morphologyEx(there, cv2.MORPH_OPEN, np.ones((THIN, THIN), np.uint8))
-        lines = (there > 0) & (cv2.dilate(wide, np.ones((3, 3), np.uint8)) == 0)
+        lines = _thin(faint & self._reached_by_rims & (seen > SEEN), THIN)
         _, parts = cv2.connectedComponents(np.asarray(lines, np.uint8))
         return np.asarray(lines & _reached(parts, worn)[parts], np.uint8)
+
+    def _mirrored(self, rims: ByteArray, look: Look) -> ByteArray:
+        """What may be the other half's rims, near the eyes, 0 or 1, SIZE x SIZE both."""
+        worn = self._of_glasses(rims, look.seen)
+        if worn.sum() < LEAST_ELSEWHERE:
+            return np.zeros_like(rims)
+        narrow = np.asarray(_thin(worn, FRAME)[:, ::-1], np.uint8)
+        other = cv2.dilate(narrow, np.ones((MIRRORED, MIRRORED), np.uint8))
+        return np.asarray(other * (look.surely > EXPECTED) * (look.seen > SEEN), np.uint8)
 
     def _surely(self, planes: FloatArray, seen: FloatArray) -> FloatArray:
         """How surely each texel is hidden, float32 SIZE x SIZE, 0 to 1, given what `packed` is given."""
@@ -105,6 +168,12 @@ class ObstacleFinder:
 def _reached(parts: cv2.typing.MatLike, where: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Which of so many parts, each numbered where it is (SIZE x SIZE), are also where something else is."""
     return np.asarray(np.bincount(parts.ravel(), where.ravel()) > 0)
+
+
+def _thin(found: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
+    """What of something, SIZE x SIZE, is less wide than so many texels."""
+    wide = cv2.morphologyEx(found.astype(np.uint8), cv2.MORPH_OPEN, np.ones((width, width), np.uint8))
+    return np.asarray(found & (cv2.dilate(wide, np.ones((3, 3), np.uint8)) == 0))
 
 
 def _softened(share: FloatArray, luma: FloatArray, seen: FloatArray) -> FloatArray:
