@@ -10,6 +10,8 @@ from reverse_personalization.engines.compact.rendering import GRAIN_LIMIT, _grai
 
 SIDE, TEXEL = 120, 1.0
 SKIN = np.ones((SIDE, SIDE), np.float32)
+BARE = 0 * SKIN
+BELOW = np.repeat(np.arange(SIDE)[:, None] > SIDE // 2, SIDE, 1).astype(np.float32)
 
 
 def noisy(strength: float) -> Any:
@@ -18,18 +20,18 @@ def noisy(strength: float) -> Any:
 
 
 def test_grain_is_about_as_strong_as_it_was() -> None:
-    assert 2 < _grain(noisy(4), SKIN, TEXEL).std() < 4
+    assert 2 < _grain(noisy(4), SKIN, BARE, TEXEL).std() < 4
 
 
 def test_a_wrinkle_is_no_grain() -> None:
     wrinkled = noisy(2)
     wrinkled[SIDE // 2 : SIDE // 2 + 2] -= 60
-    assert np.abs(_grain(wrinkled, SKIN, TEXEL)).max() < 4 < GRAIN_LIMIT
+    assert np.abs(_grain(wrinkled, SKIN, BARE, TEXEL)).max() < 4 < GRAIN_LIMIT
 
 
 def test_smooth_photos_have_no_grain_and_what_is_no_skin_gives_none() -> None:
-    assert np.abs(_grain(noisy(0), SKIN, TEXEL)).max() < 1e-3
-    assert not _grain(noisy(4), 0 * SKIN, TEXEL).any()
+    assert np.abs(_grain(noisy(0), SKIN, BARE, TEXEL)).max() < 1e-3
+    assert not _grain(noisy(4), 0 * SKIN, BARE, TEXEL).any()
 
 
 def test_brows_have_hairs_and_lashes_are_not_drawn_beside_eyes(compact_engine: Any) -> None:
@@ -39,3 +41,17 @@ def test_brows_have_hairs_and_lashes_are_not_drawn_beside_eyes(compact_engine: A
     assert frame.grained[brows & ~eyes].mean() > 0.6
     assert frame.grained[lips].min() > 0.9
     assert frame.grained[eyes].max() < 0.2
+
+
+def test_beards_have_hairs() -> None:
+    bearded = noisy(2)
+    bearded[SIDE // 2 :] = noisy(16)[SIDE // 2 :]
+    of_beard, of_wrinkles = (_grain(bearded, SKIN, below, TEXEL)[-40:].std() for below in (BELOW, BARE))
+    assert of_beard > 8 > 2 * of_wrinkles
+
+
+def test_folds_beside_a_mouth_are_no_beard() -> None:
+    folded = noisy(2)
+    folded[80:, 20:24] -= 60
+    folded[80:, 90:94] -= 60
+    assert np.abs(_grain(folded, SKIN, BELOW, TEXEL)).max() < 4

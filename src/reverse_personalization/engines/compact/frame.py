@@ -21,6 +21,8 @@ MARGIN = 4.0
 BORDER, OF_NOSE = 5, 3
 # A nose's tip has the structure of nostrils, its bridge that of skin: they part at this vertex, over so many texels.
 ABOVE_TIP, PARTING = 195, 4.0
+# Beards grow below this vertex.
+UNDER_NOSE = 2
 # Texels around lips whose colour may be that of lips.
 NEAR_LIPS = 13
 # Texels around brows that are dark with them, and whose skin they stand out from.
@@ -59,6 +61,8 @@ class CanonicalFrame:
             self.plain, 1 - _soft(self.vertices, topology.OUTER_LIPS, border=NEAR_LIPS)
         )
         self.grained: FloatArray = 1 - _soft(self.vertices, *eyes)
+        below_nose = np.arange(SIZE, dtype=np.float32)[:, None] - self.vertices[UNDER_NOSE, 1]
+        self.bearded: FloatArray = np.asarray(smoothstep(below_nose / PARTING) * (1 - self.lips), np.float32)
         inner, around = (_soft(self.vertices, *brows, border=border) for border in (OF_BROWS, NEAR_BROWS))
         self.brows, self.near_brows = (one * self.modelled for one in (inner, around * self.skin))
 

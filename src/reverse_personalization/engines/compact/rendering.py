@@ -26,6 +26,9 @@ EYE_REST = 8.0
 # Detail finer than so many texels is the grain of skin, hairs and camera, as far as it is no stronger than so many
 # levels and so many times its median: wrinkles are stronger. It is taken from so many texels aside: it draws nobody's.
 GRAIN_SCALE, GRAIN_LIMIT, GRAIN_RANGE, GRAIN_ASIDE = 1.5, 12.0, 1.5, (5.0, 4.0)
+# Where the median below the nose is so many times that above, none to all of it is a beard, whose hairs may be so many
+# times as strong as over so many texels, by roots, in which lines apart hardly count.
+BEARD, HAIRS, HAIRS_AROUND, HAIR_LIMIT = (1.5, 2.0), 2.0, 6.0, 40.0
 # A mouth moves as its least seen parts do, but for this share of it.
 LEAST_OF_MOUTH = 0.05
 # Share of the face's width over which the shape's change fades: the outline itself stays.
@@ -104,9 +107,10 @@ class Renderer:
             seen, share = seen * free, share * free
         warped = _warp(image_rgb, field[..., :2] * self._moving(seen, texel_x, texel_y)[..., None], origin)
         grained = _look_up(self._frame.grained * coverage, texel_x, texel_y) * (covered >= 0)
+        bearded = _look_up(self._frame.bearded * coverage, texel_x, texel_y) * (covered >= 0)
         texel = float(np.ptp(moved[:, 0]) / np.ptp(self._frame.vertices[:, 0]))
         before = image_rgb[rows, columns]
-        return Laid(rows, columns, before, warped, texel_x, texel_y, share, _grain(warped, grained, texel))
+        return Laid(rows, columns, before, warped, texel_x, texel_y, share, _grain(warped, grained, bearded, texel))
 
     def _moving(self, seen: FloatArray, texel_x: FloatArray, texel_y: FloatArray) -> FloatArray:
         """How much of a mesh's way is gone where it is `seen` (float32 h x w, like the result): by mouths as a whole.
@@ -131,15 +135,33 @@ def _mobility(vertices: FloatArray) -> FloatArray:
     return (of_outline * of_eyes)[:, None]
 
 
-def _grain(image_rgb: FloatArray, grained: FloatArray, texel: float) -> FloatArray:
-    """The grain of what is grained (h x w) of a h x w x 3 picture, in which a texel is so many pixels large."""
+def _grain(image_rgb: FloatArray, grained: FloatArray, bearded: FloatArray, texel: float) -> FloatArray:
+    """The grain of what is grained (h x w) of a h x w x 3 picture, in which a texel is so many pixels large.
+
+    Beards are where some may grow (h x w).
+    """
     fine = image_rgb - cv2.GaussianBlur(image_rgb, (0, 0), GRAIN_SCALE * texel)
     aside = np.array([[1, 0, GRAIN_ASIDE[0] * texel], [0, 1, GRAIN_ASIDE[1] * texel]])
     plain = fine[grained > 0.5]
-    most = min(GRAIN_RANGE * float(np.median(np.abs(plain))), GRAIN_LIMIT) if plain.size else 0.0
+    usual = min(GRAIN_RANGE * float(np.median(np.abs(plain))), GRAIN_LIMIT) if plain.size else 0.0
+    most = np.maximum(usual, bearded * _of_beard(np.abs(fine).mean(2), grained, bearded, texel))[..., None]
     grain = np.clip(fine, -most, most) * grained[..., None]
     moved = cv2.warpAffine(grain, np.rint(aside), (grained.shape[1], grained.shape[0]), flags=cv2.INTER_NEAREST)
     return cast(FloatArray, moved * grained[..., None])
+
+
+def _of_beard(fine: FloatArray, grained: FloatArray, bearded: FloatArray, texel: float) -> FloatArray:
+    """How strong hairs of a beard may be, given how strong detail is, h x w all; nothing without a beard."""
+    roots = np.sqrt(fine)
+    around, there = (cv2.GaussianBlur(one, (0, 0), HAIRS_AROUND * texel) for one in (roots * bearded, bearded))
+    hairs = (around / (there + 1e-3)) ** 2
+    below, above = hairs[bearded > 0.5], fine[(grained > 0.5) & (bearded < 0.05)]
+    if not (below.size and above.size):
+        return np.zeros_like(fine)
+    denser = float(np.median(below)) / max(float(np.median(above)), 1e-3)
+    low, high = BEARD
+    share = smoothstep(np.asarray((denser - low) / (high - low), np.float32))
+    return np.asarray(share * np.minimum(HAIRS * hairs, HAIR_LIMIT), np.float32)
 
 
 def _bounds(points: FloatArray, size: tuple[int, int]) -> tuple[slice, slice]:
