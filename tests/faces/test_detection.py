@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from reverse_personalization.faces import detection
 from reverse_personalization.faces.compositing import paste
 from reverse_personalization.faces.detection import YuNetDetector
 from reverse_personalization.faces.face import FloatArray
@@ -142,3 +143,18 @@ def test_a_face_in_a_narrow_strip_is_found(astronaut: Any, detector: YuNetDetect
     found = detector.detect(strip)
     assert len(found) == 1
     assert abs(found[0].box[1] - 2020) < 0.2 * h
+
+
+def test_networks_end_with_small_inputs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They keep the memory that their last input took: 200 MB after a search at 2,560 pixels."""
+    areas: dict[int, list[int]] = {}
+    search = detection._search_at
+
+    def watched(net: Any, image_rgb: Any, scale: float, *, turns: int) -> Any:
+        areas.setdefault(id(net), []).append(round(image_rgb.shape[0] * scale * image_rgb.shape[1] * scale))
+        return search(net, image_rgb, scale, turns=turns)
+
+    monkeypatch.setattr(detection, "_search_at", watched)
+    YuNetDetector().detect(np.zeros((900, 1600, 3), np.uint8))
+    assert len(areas) == 2
+    assert all(of_net == sorted(of_net, reverse=True) for of_net in areas.values())

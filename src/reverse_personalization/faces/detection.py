@@ -77,8 +77,9 @@ class YuNetDetector:
         long_side = max(image_rgb.shape[:2])
         searches = [(scale, 0) for scale in _useful(self._scales, long_side)]
         searches += [(scale, turns) for turns in self._turned for scale in _useful(TURNED_SCALES, long_side)]
-        # In this order an input seldom has another size than the one before, which would cost as much as a search.
-        upright, lying = (sorted(one for one in searches if one[1] % 2 == odd) for odd in (0, 1))
+        # In this order an input seldom has another size than the one before, which would cost as much as a search, and
+        # networks, which keep their last input's memory, end with little.
+        upright, lying = (sorted((one for one in searches if one[1] % 2 == odd), reverse=True) for odd in (0, 1))
         with ThreadPoolExecutor(1) as aside:
             beside = aside.submit(_search_all, self._lying_net, image_rgb, lying) if lying else None
             yield from _search_all(self._net, image_rgb, upright)
