@@ -311,7 +311,7 @@ def test_age_shows_in_lines_and_not_in_patches() -> None:
 
 def test_masks_of_the_frame_are_shares(compact_engine: Any) -> None:
     frame = compact_engine._codec.frame
-    for mask in (*frame.features, *frame.nose, frame.skin, frame.plain, frame.tinted, frame.grained):
+    for mask in (*frame.features, *frame.nose, frame.skin, frame.plain, frame.tinted, frame.grained, frame.bearded):
         assert mask.min() >= 0
         assert mask.max() <= 1
         assert mask.dtype == np.float32
