@@ -1,4 +1,4 @@
-"""Seconds of the whole process of `revpers anonymize`, standard and draft, and of `deface`, a blur tool, on one photo.
+"""Seconds and memory of `revpers anonymize`, standard and draft, and of `deface`, a blur tool, on one photo.
 
 pip install deface
 python benchmarks/photo_speed.py PHOTO
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import statistics
 import subprocess
@@ -37,9 +38,10 @@ def main() -> None:
         }
         seconds = {}
         for name, line in lines.items():
-            seconds[name] = statistics.median(_seconds(line) for _ in range(RUNS))
+            taken, peaks = zip(*(_run(line) for _ in range(RUNS)), strict=True)
+            seconds[name] = statistics.median(taken)
             told = f", {_verdicts(Path(output + '.json'))}" if name != "deface" else ""
-            print(f"{name:24} {seconds[name]:6.2f} s, whole process, median of {RUNS}{told}")
+            print(f"{name:24} {seconds[name]:6.2f} s, median of {RUNS}, at most {max(peaks):.2f} GB{told}")
     for name in list(lines)[1:]:
         print(f"{name:24} {seconds[name] / seconds['deface']:6.2f} times as long as deface")
 
@@ -49,10 +51,16 @@ def _verdicts(record: Path) -> str:
     return ", ".join(f"{faces.count(verdict)} {verdict}" for verdict in sorted(set(faces)))
 
 
-def _seconds(line: list[str]) -> float:
+def _run(line: list[str]) -> tuple[float, float]:
+    """Seconds that a process takes, and the memory that it has at most, in GB."""
     begun = time.perf_counter()
-    subprocess.run(line, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return time.perf_counter() - begun
+    with subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, line)
+    unit = 1 if sys.platform == "darwin" else 1024
+    return time.perf_counter() - begun, usage.ru_maxrss * unit / 1e9
 
 
 if __name__ == "__main__":
