@@ -62,11 +62,13 @@ class Look(NamedTuple):
         luma: float32 SIZE x SIZE.
         surely: float32 SIZE x SIZE, 0 to 1, how surely each texel is hidden.
         seen: float32 SIZE x SIZE, 0 to 1.
+        obstacles: uint8 SIZE x SIZE, 0 or 1, where it is sure.
     """
 
     luma: FloatArray
     surely: FloatArray
     seen: FloatArray
+    obstacles: ByteArray
 
 
 class ObstacleFinder:
@@ -81,7 +83,8 @@ class ObstacleFinder:
 
     def look(self, texture_rgb: FloatArray, seen: FloatArray) -> Look:
         """Look at a float32 SIZE x SIZE x 3 texture, 0 to 1, of which so much is seen (float32 SIZE x SIZE, 0 to 1)."""
-        return Look(luma_of(texture_rgb), self._surely(normalise(texture_rgb, seen)[0], seen), seen)
+        surely = self._surely(normalise(texture_rgb, seen)[0], seen)
+        return Look(luma_of(texture_rgb), surely, seen, self._without_specks(surely > SURE))
 
     def hidden(self, look: Look, *, missed: FloatArray | None = None) -> FloatArray:
         """Where something lies on a face, with soft borders, float32 SIZE x SIZE, 0 to 1.
@@ -90,7 +93,7 @@ class ObstacleFinder:
             look: at the face.
             missed: float32 SIZE x SIZE, by how much codes that were fitted to what is not hidden miss a texel.
         """
-        obstacles = self._without_specks(look.surely > SURE)
+        obstacles = look.obstacles
         if missed is None:
             rims = self._led_on(obstacles, look.surely > FAINT, look.seen)
         else:
@@ -106,7 +109,7 @@ class ObstacleFinder:
 
     def worn(self, look: Look) -> bool:
         """Whether something seems to be worn before the eyes."""
-        return bool(self._of_glasses(self._without_specks(look.surely > SURE), look.seen).sum() >= LEAST_ELSEWHERE)
+        return bool(self._worn(look.obstacles, look.seen).any())
 
     def _without_specks(self, found: NDArray[np.bool_]) -> ByteArray:
         """Obstacles among what is found, 0 or 1, SIZE x SIZE both: what is small is one only where such are worn."""
@@ -119,9 +122,10 @@ class ObstacleFinder:
         obstacles = pieces & (hair | (glasses & worn) | (areas >= LEAST_ELSEWHERE))
         return np.asarray(obstacles[parts], np.uint8)
 
-    def _of_glasses(self, obstacles: ByteArray, seen: FloatArray) -> NDArray[np.bool_]:
-        """Which texels of obstacles glasses may have, bool SIZE x SIZE."""
-        return (obstacles > 0) & self._usual[0] & (seen > SEEN)
+    def _worn(self, obstacles: ByteArray, seen: FloatArray) -> NDArray[np.bool_]:
+        """Which texels of obstacles glasses may have, bool SIZE x SIZE; fewer than glasses come to are none."""
+        glasses = (obstacles > 0) & self._usual[0] & (seen > SEEN)
+        return np.asarray(glasses & (glasses.sum() >= LEAST_ELSEWHERE))
 
     def _times_usual(self, missed: FloatArray, obstacles: ByteArray, seen: FloatArray) -> FloatArray:
         """How many times as much as usual around the eyes codes miss a texel, SIZE x SIZE."""
@@ -133,7 +137,7 @@ class ObstacleFinder:
 
         What lies beside the eyes as well, as hands do, is none.
         """
-        glasses = self._of_glasses(obstacles, seen)
+        glasses = self._worn(obstacles, seen)
         _, parts = cv2.connectedComponents(np.asarray(obstacles * (seen > SEEN), np.uint8))
         mostly = np.bincount(parts.ravel(), glasses.ravel()) > np.bincount(parts.ravel()) / 2
         glasses &= mostly[parts]
@@ -142,19 +146,14 @@ class ObstacleFinder:
 
     def _led_on(self, obstacles: ByteArray, faint: NDArray[np.bool_], seen: FloatArray) -> ByteArray:
         """Faint lines near the eyes that go on from obstacles, by hysteresis (Canny 1986), 0 or 1, SIZE x SIZE all."""
-        worn = self._of_glasses(obstacles, seen)
-        if worn.sum() < LEAST_ELSEWHERE:
-            return np.zeros_like(obstacles)
+        worn = self._worn(obstacles, seen)
         lines = _thin(faint & self._reached_by_rims & (seen > SEEN), THIN)
         _, parts = cv2.connectedComponents(np.asarray(lines, np.uint8))
         return np.asarray(lines & _reached(parts, worn)[parts], np.uint8)
 
     def _mirrored(self, rims: ByteArray, look: Look) -> ByteArray:
         """What may be the other half's rims, near the eyes, 0 or 1, SIZE x SIZE both."""
-        worn = self._of_glasses(rims, look.seen)
-        if worn.sum() < LEAST_ELSEWHERE:
-            return np.zeros_like(rims)
-        narrow = np.asarray(_thin(worn, FRAME)[:, ::-1], np.uint8)
+        narrow = np.asarray(_thin(self._worn(rims, look.seen), FRAME)[:, ::-1], np.uint8)
         other = cv2.dilate(narrow, np.ones((MIRRORED, MIRRORED), np.uint8))
         return np.asarray(other * (look.surely > EXPECTED) * (look.seen > SEEN), np.uint8)
 
