@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from reverse_personalization.engines.compact.attributes import Wish
-from reverse_personalization.engines.compact.engine import MILDEST, CompactEngine
+from reverse_personalization.engines.compact.engine import MILDEST, USUALLY_SHOWN, CompactEngine
 from reverse_personalization.engines.compact.frame import SIZE
 from reverse_personalization.engines.compact.sight import BY_DLIB, FARTHEST, SHORTEST, Known
 from reverse_personalization.engines.compact.textures import Tone, denormalise, pack_gradient, unpack
@@ -87,6 +88,23 @@ def test_who_is_no_longer_known_is_pushed_as_far_as_strides_ask_at_least(
     monkeypatch.setattr("reverse_personalization.engines.compact.sight.UNLIKE", 10.0)
     way = compact_engine._owns([encoded], [own], [stranger])[0]
     assert 0.9 * SHORTEST < MILDEST * np.linalg.norm(way) < 1.5 * SHORTEST
+
+
+def test_of_what_little_shows_more_changes(compact_engine: CompactEngine, of_portrait: Any, way: Any) -> None:
+    encoded, own, stranger = of_portrait
+    face = encoded.context
+    hidden = replace(face, encoding=replace(face.encoding, shown=USUALLY_SHOWN / 4))
+    farther = -MILDEST * compact_engine._owns([replace(encoded, context=hidden)], [own], [stranger])[0]
+    usual = min(face.encoding.shown / USUALLY_SHOWN, 1)
+    np.testing.assert_allclose(farther, 4 * usual * way, rtol=1e-5, atol=1e-6)
+
+
+def test_what_shows_of_a_face_is_told(portrait: Any, compact_engine: CompactEngine) -> None:
+    mesh, picture = compact_engine.encode(portrait.image_rgb, portrait.face).context.mesh, portrait.image_rgb
+    left = int(mesh.points[:, 0].mean())
+    whole, half = (compact_engine._codec.encode(part, mesh).shown for part in (picture, picture[:, :left].copy()))
+    assert 0.35 < half / whole < 0.6
+    assert 0.7 < whole <= 1
 
 
 def test_what_is_kept_and_what_is_told_apart_stays(

@@ -72,6 +72,7 @@ class Encoding:
         tone: what was divided out of the texture.
         explained: float32 SIZE x SIZE, 0 to 1: where nothing lies on the face, and the codes can say what it is.
         coverage: float32 SIZE x SIZE, 0 to 1: where it is seen as well.
+        shown: 0 to 1, how much of the face that is.
         texture: float32 SIZE x SIZE x 3 RGB, 0 to 1, as the picture shows it.
         detail: float32 SIZE x SIZE x 3 RGB, what of it the codes do not hold.
         light: float32 SIZE x SIZE, how bright skin is around each texel; 1 in the middle of a face's range.
@@ -83,6 +84,7 @@ class Encoding:
     tone: Tone
     explained: FloatArray
     coverage: FloatArray
+    shown: float
     texture: FloatArray
     detail: FloatArray
     light: FloatArray
@@ -199,7 +201,8 @@ class FaceCodec:
         if wished is not None:
             change = denormalise(mirrored(self.drawn(wished.change(codes)), light), tone)
             finish = Finish.of(sampled, seen, self.frame, change_rgb=change, rougher=wished.roughness)
-        return Encoding(codes, placement, tone, explained, coverage, sampled, detail, light, finish)
+        shown = float(seen.sum() / self.frame.modelled.sum())
+        return Encoding(codes, placement, tone, explained, coverage, shown, sampled, detail, light, finish)
 
     def decode(self, encoding: Encoding, codes: FloatArray, *, leeway: float = 1.0) -> Decoding:
         """What a face becomes when its codes, `encoding.codes`, become others (float32 d).
