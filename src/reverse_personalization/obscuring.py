@@ -23,6 +23,8 @@ SMOOTH_SIDE = 512
 UNKNOWN = 128
 # Share of a face that another one's may overlap, so that it is still hidden where that one is left out.
 MOST_SPARED = 1 / 3
+# Beside the ellipse that is left out for a neighbour, what hides a face begins over so much of the neighbour's size.
+BESIDE = 0.06
 PIXELATE_BLOCKS = 5
 # Standard deviation of the blur, as a share of the face's size.
 BLUR_SIGMA = 0.2
@@ -64,7 +66,8 @@ def _left_by(rows: slice, columns: slice, face: Face, other: Face) -> FloatArray
     # What hides a face fades on its neighbour's side of the border, on hair and not on the neighbour's face.
     beyond = (remoteness(rows, columns, face) - to_other) / GIVING_WAY
     fading = smoothstep(1 - beyond) * smoothstep((to_other - 1) / GIVING_WAY - 0.5)
-    return np.where(theirs, 0, np.where(beyond > 0, fading, 1)).astype(np.float32)
+    beside = smoothstep((to_other - 1) / BESIDE)
+    return np.where(theirs, 0, np.where(beyond > 0, fading, beside)).astype(np.float32)
 
 
 def _region(image_rgb: ByteArray, face: Face) -> tuple[slice, slice]:

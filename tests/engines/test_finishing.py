@@ -94,12 +94,12 @@ def test_light_stays_where_it_goes_on_beyond_the_outline() -> None:
     assert near.mean() < 1.2 * LEAST_SLOW < 0.8 * inside.mean()
 
 
-@pytest.mark.parametrize(("source", "texture", "least", "most"), [(0.01, 0.1, 0.5, 2.5), (0.04, 0.025, 0.68, 1.6)])
+@pytest.mark.parametrize(("source", "texture", "least", "most"), [(0.01, 0.1, 0.5, 2.5), (0.04, 0.025, 0.6, 1.6)])
 def test_brows_are_as_bold_as_the_source_s(source: float, texture: float, least: float, most: float) -> None:
     feature = np.zeros_like(SEEN)
     feature[40:56, 30:98] = 1
     became = finished(skin(source), skin(texture, seed=1), SEEN, 0 * SEEN, feature=feature)
-    assert least < (became - 0.5)[40:56, 30:98].std() / source < most  # sharpened at last
+    assert least < (became - 0.5)[40:56, 30:98].std() / source < most
 
 
 def test_each_brow_is_as_bold_as_it_was(compact_engine: Any) -> None:
@@ -109,7 +109,7 @@ def test_each_brow_is_as_bold_as_it_was(compact_engine: Any) -> None:
     hairs = skin(0.05) - 0.5
     both, uneven = (0.5 + hairs * (ours * right + theirs * left)[..., None] for ours, theirs in ((1, 1), (2, 0.7)))
     became = Finish.of(both, SEEN, frame).applied(uneven.astype(np.float32))
-    assert became[right].std() < 1.6 * became[left].std()
+    assert became[right].std() < 1.8 * became[left].std()
     assert uneven[right].std() > 2.5 * uneven[left].std()
 
 
@@ -127,6 +127,22 @@ def test_noses_have_nostrils_elsewhere_and_no_bolder_ones() -> None:
     assert of_nose > 0.1 > 1.5 * of_skin
     faint = np.asarray(0.5 + 0.2 * (texture - 0.5), np.float32)
     assert 0.5 - finished(source, faint, SEEN, 1 - nose, nose=nose)[70:76, 70:76].mean() < 1.3 * 0.04
+
+
+@pytest.mark.parametrize("blur", [1.5, 2.5])
+def test_what_is_drawn_on_a_blurred_photo_is_blurred(blur: float) -> None:
+    """As bold as the photo, by coarse structure alone: else hard edges lie on soft faces."""
+    feature = np.zeros_like(SEEN)
+    feature[30:90, 30:98] = 1
+    sharp, source = skin(0.05, scale=0.7, seed=1), skin(0.05, scale=0.7)
+    source = cv2.GaussianBlur(source, (0, 0), blur)
+
+    def fine(texture: Any) -> float:
+        return float((texture - cv2.GaussianBlur(texture, (0, 0), 1))[40:80, 40:88].std() / texture[40:80, 40:88].std())
+
+    became = finished(source, sharp, SEEN, 1 - feature, feature=feature)
+    assert fine(became) < 1.6 * fine(source) < 0.8 * fine(sharp)
+    assert fine(finished(sharp, sharp, SEEN, 1 - feature, feature=feature)) > 0.9 * fine(sharp)
 
 
 def test_what_is_hardly_there_is_not_blown_up() -> None:

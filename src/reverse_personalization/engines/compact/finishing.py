@@ -15,6 +15,10 @@ from reverse_personalization.faces.face import FloatArray
 
 # Components blur; detail finer than so many texels is made so much stronger, within what so many texels have.
 SHARP_SCALE, SHARPENING, SHARP_AROUND = 1.5, 0.7, 3
+# A photo is as much in focus as its features have more of what is finer than so many texels than of what is coarser, up
+# to so many. What is more in focus, by more than is seen, is blurred by one of these: or patches with hard edges lie on
+# blurred faces.
+OF_FOCUS, AS_SHARP, SOFTER = (1.0, 3.0), 1.05, (0.6, 0.9, 1.2, 1.6, 2.0)
 # The photo's exposure holds for the stranger, too: nothing new is darker than this quantile of a face's luma, or
 # brighter than what so many texels around it are, but for such a share of what would be. So many texels from the
 # outline hair may reach over it: counted as well, it had let brows end in dark spots.
@@ -82,6 +86,8 @@ class Finish:
         plain: float32 SIZE x SIZE, 0 to 1: where there are neither hairs nor eyes nor lips.
         darkest: luma.
         brightest: float32 SIZE x SIZE, luma.
+        edged: float32 SIZE x SIZE, 0 to 1: where features are seen.
+        focus: how much sharper its fine structure is there than its coarser one.
     """
 
     seen: Blurring
@@ -95,6 +101,8 @@ class Finish:
     plain: FloatArray
     darkest: float
     brightest: FloatArray
+    edged: FloatArray
+    focus: float
 
     @classmethod
     def of(
@@ -121,6 +129,7 @@ class Finish:
         luma = luma_of(texture_rgb)
         *bands, shade = _bands(luma, skin, BANDS)
         *of_features, coarse = _bands(luma, whole, OF_FEATURES)
+        edged = seen * (1 - frame.skin)
         parts = *((one, MOST_GAIN) for one in frame.features), *((one, 1.0) for one in frame.nose)
         features = tuple(
             Feature(weight, _boldness(of_features, weight), gain)
@@ -142,6 +151,8 @@ class Finish:
             seen * frame.plain,
             _darkest(luma, seen, frame),
             _brightest(luma, whole),
+            edged,
+            _focus(luma, whole, edged),
         )
 
     def applied(self, texture_rgb: FloatArray, *, roughness: float = 1.0) -> FloatArray:
@@ -153,7 +164,7 @@ class Finish:
         """
         luma = luma_of(texture_rgb)
         of_hue = texture_rgb - luma[..., None] * self.hue
-        luma = luma + self.seen.mask * _sharper(luma, self.seen)
+        luma = self._focused(luma)
         luma -= self.skin.mask * self._rougher(luma, roughness)
         luma -= self._bolder(luma)
         luma -= self._overexposure(luma)
@@ -162,6 +173,15 @@ class Finish:
         colourful = luma + self.plain * np.where(darker > 0, darker, SHINING * darker)
         coloured = luma[..., None] + colourful[..., None] * (self.hue - 1)
         return np.asarray(coloured + of_hue - _beyond(of_hue, MOST_HUE), np.float32)
+
+    def _focused(self, luma: FloatArray) -> FloatArray:
+        """A texture's luma as sharp as can be without being more in focus than the photo, SIZE x SIZE."""
+        sharp = luma + self.seen.mask * _sharper(luma, self.seen)
+        softer = (luma + self.seen.mask * (self.seen(luma, scale) - luma) for scale in SOFTER)
+        for one in (sharp, luma, *softer):
+            if _focus(one, self.seen, self.edged) <= AS_SHARP * self.focus:
+                break
+        return one
 
     def _rougher(self, luma: FloatArray, times: float) -> FloatArray:
         """What of a texture's skin is beyond so many times the structure that it may have, SIZE x SIZE."""
@@ -195,6 +215,12 @@ def _sharper(luma: FloatArray, seen: Blurring) -> FloatArray:
     sharp = luma + SHARPENING * (luma - seen(luma, SHARP_SCALE))
     around = np.ones((SHARP_AROUND, SHARP_AROUND), np.uint8)
     return np.clip(sharp, cv2.erode(luma, around), cv2.dilate(luma, around)) - luma
+
+
+def _focus(luma: FloatArray, seen: Blurring, where: FloatArray) -> float:
+    """How strong a luma's fine structure is there (SIZE x SIZE), as a share of that of its coarser one."""
+    fine, coarse, _ = _bands(luma, seen, OF_FOCUS)
+    return float(np.sqrt(np.vdot(fine**2, where) / (np.vdot(coarse**2, where) + 1e-9)))
 
 
 def _beyond(change: FloatArray, most: FloatArray | float) -> FloatArray:

@@ -8,6 +8,7 @@ from typing import cast
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from reverse_personalization.engines.compact.frame import SIZE, CanonicalFrame, distance, polygons
 from reverse_personalization.faces import topology
@@ -21,6 +22,9 @@ OUTLINE_FADE = 9.0
 # Texels around the eyes that do not change, and over which the change begins.
 EYE_MARGIN, EYE_FADE = 0.0, 1.5
 MOUTH_FADE = 3.0
+# Photos have no edges from one pixel to the next: so many blur the borders of a change and of noses before cheeks,
+# where neighbours are so many times as many texels apart as elsewhere. Gaps up to so many pixels are closed there.
+PIXEL_BLUR, APART, CLOSED = 1.0, 2.5, 5
 # Texels around the eyes over which nothing is moved: gaze is a matter of fractions of a pixel.
 EYE_REST = 8.0
 # Detail finer than so many texels is the grain of skin, hairs and camera, as far as it is no stronger than so many
@@ -48,6 +52,7 @@ class Laid:
         texel_y: likewise.
         share: float32 h x w, 0 to 1, how much may change at most.
         grain: float32 h x w x 3, of skin, hairs and camera.
+        seams: float32 h x w, 0 to 1, edges of what the mesh hides a part of itself with, as far as they may change.
     """
 
     rows: slice
@@ -58,6 +63,7 @@ class Laid:
     texel_y: FloatArray
     share: FloatArray
     grain: FloatArray
+    seams: FloatArray
 
     def drawn(self, texture_rgb: FloatArray, *, renewal: float) -> Rendering:
         """The picture with a texture on the mesh.
@@ -68,6 +74,9 @@ class Laid:
         """
         new = 255 * _look_up(texture_rgb, self.texel_x, self.texel_y) + self.grain
         changed = self.warped + (renewal * self.share)[..., None] * (new - self.warped)
+        if self.seams.any():
+            blurred = cv2.GaussianBlur(changed, (0, 0), PIXEL_BLUR)
+            changed += (renewal * self.seams)[..., None] * (blurred - changed)
         after = np.clip(np.rint(changed), 0, 255).astype(np.uint8)
         return Rendering(self.rows, self.columns, after, (after != self.before).any(2))
 
@@ -81,6 +90,7 @@ class Renderer:
         from_mouth = distance(polygons(frame.vertices, topology.INNER_LIPS))
         inner = smoothstep(frame.inward / OUTLINE_FADE) * smoothstep(from_mouth / MOUTH_FADE)
         self.fade: FloatArray = np.asarray(inner * smoothstep((frame.from_eyes - EYE_MARGIN) / EYE_FADE), np.float32)
+        self._inner = smoothstep((frame.inward - OUTLINE_FADE) / OUTLINE_FADE)
         self.mobility = _mobility(frame.vertices)
 
     def laid(self, image_rgb: ByteArray, mesh: Mesh, coverage: FloatArray, shift: FloatArray) -> Laid:
@@ -101,7 +111,7 @@ class Renderer:
         field = interpolate(covered, moved - origin, self._frame.triangles, values)
         texel_x, texel_y = field[..., 2], field[..., 3]
         seen = _look_up(coverage, texel_x, texel_y) * (covered >= 0)
-        share = _look_up(coverage * self.fade, texel_x, texel_y) * (covered >= 0)
+        share = seen * cv2.GaussianBlur(_look_up(self.fade, texel_x, texel_y) * (covered >= 0), (0, 0), PIXEL_BLUR)
         if self._keep:
             free = 1 - region_mask(self._keep, mesh.points - origin, size)
             seen, share = seen * free, share * free
@@ -109,8 +119,13 @@ class Renderer:
         grained = _look_up(self._frame.grained * coverage, texel_x, texel_y) * (covered >= 0)
         bearded = _look_up(self._frame.bearded * coverage, texel_x, texel_y) * (covered >= 0)
         texel = float(np.ptp(moved[:, 0]) / np.ptp(self._frame.vertices[:, 0]))
-        before = image_rgb[rows, columns]
-        return Laid(rows, columns, before, warped, texel_x, texel_y, share, _grain(warped, grained, bearded, texel))
+        before, grain = image_rgb[rows, columns], _grain(warped, grained, bearded, texel)
+        # What is seen too obliquely to be trusted comes to no more than a line there, which would stay.
+        closed = cv2.morphologyEx(share, cv2.MORPH_CLOSE, np.ones((CLOSED, CLOSED), np.uint8))
+        inner = _look_up(self._inner, texel_x, texel_y) * (covered >= 0)
+        seams = inner * _seams(field[..., 2:], covered >= 0, APART / texel)
+        share += seams * (closed - share)
+        return Laid(rows, columns, before, warped, texel_x, texel_y, share, grain, seams * closed)
 
     def _moving(self, seen: FloatArray, texel_x: FloatArray, texel_y: FloatArray) -> FloatArray:
         """How much of a mesh's way is gone where it is `seen` (float32 h x w, like the result): by mouths as a whole.
@@ -162,6 +177,17 @@ def _of_beard(fine: FloatArray, grained: FloatArray, bearded: FloatArray, texel:
     low, high = BEARD
     share = smoothstep(np.asarray((denser - low) / (high - low), np.float32))
     return np.asarray(share * np.minimum(HAIRS * hairs, HAIR_LIMIT), np.float32)
+
+
+def _seams(texels: FloatArray, covered: NDArray[np.bool_], apart: float) -> FloatArray:
+    """Where neighbours of what is covered (h x w) are so many texels (h x w x 2) apart, float32 h x w, 0 to 1."""
+    found = np.zeros(covered.shape, np.uint8)
+    beside, below = np.s_[:, 1:], np.s_[1:]
+    for there, here in ((beside, np.s_[:, :-1]), (below, np.s_[:-1])):
+        jumps = (np.linalg.norm(texels[there] - texels[here], axis=2) > apart) & covered[there] & covered[here]
+        found[there] |= jumps
+        found[here] |= jumps
+    return np.asarray(cv2.GaussianBlur(cv2.dilate(found, np.ones((3, 3))).astype(np.float32), (0, 0), PIXEL_BLUR))
 
 
 def _bounds(points: FloatArray, size: tuple[int, int]) -> tuple[slice, slice]:

@@ -1,0 +1,44 @@
+"""What is drawn has no harder edges than a photo."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from reverse_personalization.engines.compact.frame import SIZE
+from reverse_personalization.engines.compact.rendering import Laid, _seams
+
+SIDE, EDGE = 64, 30
+ROWS, COLUMNS = np.mgrid[:SIDE, :SIDE].astype(np.float32)
+INSIDE = np.ones((SIDE, SIDE), bool)
+# A cheek behind a nose: texels go on from pixel to pixel, but for a leap.
+TEXEL_X = COLUMNS + np.where(COLUMNS >= EDGE, 12, 0).astype(np.float32)
+SEAMS = _seams(np.stack([TEXEL_X, ROWS], 2), INSIDE, 2.5)
+
+
+def drawn(*, seams: np.ndarray, renewal: float = 1.0) -> np.ndarray:
+    """A texture that is dark where the leap begins, and bright where it ends."""
+    before = np.full((SIDE, SIDE, 3), 100, np.uint8)
+    before[:, ::2] = 110
+    everywhere, none = np.ones((SIDE, SIDE), np.float32), np.zeros((SIDE, SIDE, 3), np.float32)
+    rows = slice(0, SIDE)
+    laid = Laid(rows, rows, before, before.astype(np.float32), TEXEL_X, ROWS, everywhere, none, seams)
+    texture = np.where(np.arange(SIZE) > EDGE + 6, 0.8, 0.2)[None, :, None] * np.ones((SIZE, 1, 3))
+    return laid.drawn(texture.astype(np.float32), renewal=renewal).after.astype(int)
+
+
+def test_seams_are_where_the_mesh_hides_a_part_of_itself() -> None:
+    assert SEAMS[:, EDGE - 1 : EDGE + 1].min() > 0.9
+    assert not SEAMS[:, : EDGE - 6].any()
+    assert not SEAMS[:, EDGE + 6 :].any()
+
+
+def test_the_edge_of_a_nose_is_no_harder_than_a_photo_s() -> None:
+    hard, soft = (np.abs(np.diff(drawn(seams=seams)[..., 0], axis=1)).max() for seams in (0 * SEAMS, SEAMS))
+    assert hard > 150
+    assert soft < 0.5 * hard
+
+
+def test_an_unchanged_face_is_not_blurred() -> None:
+    unchanged = drawn(seams=SEAMS, renewal=0.0)
+    np.testing.assert_array_equal(unchanged[:, 1::2], 100)
+    np.testing.assert_array_equal(unchanged[:, ::2], 110)
