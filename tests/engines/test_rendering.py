@@ -23,7 +23,7 @@ def drawn(*, seams: np.ndarray, renewal: float = 1.0) -> np.ndarray:
     rows = slice(0, SIDE)
     laid = Laid(rows, rows, before, before.astype(np.float32), TEXEL_X, ROWS, everywhere, none, seams)
     texture = np.where(np.arange(SIZE) > EDGE + 6, 0.8, 0.2)[None, :, None] * np.ones((SIZE, 1, 3))
-    return laid.drawn(texture.astype(np.float32), renewal=renewal).after.astype(int)
+    return laid.drawn(texture.astype(np.float32), renewal=renewal).image_rgb.astype(int)
 
 
 def test_seams_are_where_the_mesh_hides_a_part_of_itself() -> None:
