@@ -50,7 +50,6 @@ NOT_RUN: Final = {
     "revpers models pull": NAME,
     "revpers models convert": NAME,
     "revpers bench run": NAME,
-    "revpers bench run --labels": NAME,
     "revpers bench run --recogniser": NAME,
     "revpers bench attributes": NAME,
 }
