@@ -86,8 +86,7 @@ class Finish:
         plain: float32 SIZE x SIZE, 0 to 1: where there are neither hairs nor eyes nor lips.
         darkest: luma.
         brightest: float32 SIZE x SIZE, luma.
-        edged: float32 SIZE x SIZE, 0 to 1: where features are seen.
-        focus: how much sharper its fine structure is there than its coarser one.
+        focus: how strong fine structure of its features is, as a share of that of coarser one.
     """
 
     seen: Blurring
@@ -101,7 +100,6 @@ class Finish:
     plain: FloatArray
     darkest: float
     brightest: FloatArray
-    edged: FloatArray
     focus: float
 
     @classmethod
@@ -129,7 +127,6 @@ class Finish:
         luma = luma_of(texture_rgb)
         *bands, shade = _bands(luma, skin, BANDS)
         *of_features, coarse = _bands(luma, whole, OF_FEATURES)
-        edged = seen * (1 - frame.skin)
         parts = *((one, MOST_GAIN) for one in frame.features), *((one, 1.0) for one in frame.nose)
         features = tuple(
             Feature(weight, _boldness(of_features, weight), gain)
@@ -151,9 +148,13 @@ class Finish:
             seen * frame.plain,
             _darkest(luma, seen, frame),
             _brightest(luma, whole),
-            edged,
-            _focus(luma, whole, edged),
+            _focus(luma, whole, whole.mask - skin.mask),
         )
+
+    @property
+    def edged(self) -> FloatArray:
+        """Where features are seen, SIZE x SIZE."""
+        return self.seen.mask - self.skin.mask
 
     def applied(self, texture_rgb: FloatArray, *, roughness: float = 1.0) -> FloatArray:
         """Make a texture fit the photo.
@@ -196,7 +197,7 @@ class Finish:
         """What of a texture's features is stronger than the source's, less what is missing, SIZE x SIZE."""
         *bands, coarse = _bands(luma, self.seen, OF_FEATURES)
         change = coarse - self.coarse
-        excess = _beyond(change, np.where(change > 0, MOST_LIT, MOST_SHADED)) * (self.seen.mask - self.skin.mask)
+        excess = _beyond(change, np.where(change > 0, MOST_LIT, MOST_SHADED)) * self.edged
         for feature in self.features:
             for band, wanted, there in zip(bands, feature.boldness, _boldness(bands, feature.weight), strict=True):
                 gain = min(wanted / (there + 1e-6), feature.most_gain)

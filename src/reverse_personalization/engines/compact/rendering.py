@@ -110,20 +110,23 @@ class Renderer:
         values = np.concatenate([mesh.points - moved, self._frame.vertices], 1)
         field = interpolate(covered, moved - origin, self._frame.triangles, values)
         texel_x, texel_y = field[..., 2], field[..., 3]
-        seen = _look_up(coverage, texel_x, texel_y) * (covered >= 0)
-        share = seen * cv2.GaussianBlur(_look_up(self.fade, texel_x, texel_y) * (covered >= 0), (0, 0), PIXEL_BLUR)
+        inside = covered >= 0
+
+        def there(canonical: FloatArray) -> FloatArray:
+            return _look_up(canonical, texel_x, texel_y) * inside
+
+        seen = there(coverage)
+        share = seen * cv2.GaussianBlur(there(self.fade), (0, 0), PIXEL_BLUR)
         if self._keep:
             free = 1 - region_mask(self._keep, mesh.points - origin, size)
             seen, share = seen * free, share * free
         warped = _warp(image_rgb, field[..., :2] * self._moving(seen, texel_x, texel_y)[..., None], origin)
-        grained = _look_up(self._frame.grained * coverage, texel_x, texel_y) * (covered >= 0)
-        bearded = _look_up(self._frame.bearded * coverage, texel_x, texel_y) * (covered >= 0)
+        grained, bearded = there(self._frame.grained * coverage), there(self._frame.bearded * coverage)
         texel = float(np.ptp(moved[:, 0]) / np.ptp(self._frame.vertices[:, 0]))
         before, grain = image_rgb[rows, columns], _grain(warped, grained, bearded, texel)
         # What is seen too obliquely to be trusted comes to no more than a line there, which would stay.
         closed = cv2.morphologyEx(share, cv2.MORPH_CLOSE, np.ones((CLOSED, CLOSED), np.uint8))
-        inner = _look_up(self._inner, texel_x, texel_y) * (covered >= 0)
-        seams = inner * _seams(field[..., 2:], covered >= 0, APART / texel)
+        seams = there(self._inner) * _seams(field[..., 2:], inside, APART / texel)
         share += seams * (closed - share)
         return Laid(rows, columns, before, warped, texel_x, texel_y, share, grain, seams * closed)
 
