@@ -126,6 +126,17 @@ def test_a_face_within_another_is_hidden_all_the_same(kind: Fallback, astronaut:
     np.testing.assert_array_equal(spared.changed, obscure(astronaut.image_rgb, within, kind=kind).changed)
 
 
+def test_beside_a_neighbour_there_is_no_jagged_edge() -> None:
+    """Where the hidden face is nearer than the neighbour whose box is left out."""
+    white, keypoints = np.full((300, 300, 3), 255, np.uint8), np.zeros((5, 2), np.float32)
+    white[:, 150:] = 0
+    hidden, other = Face((20, 50, 160, 200), keypoints, 0.9), Face((165, 50, 100, 200), keypoints, 0.9)
+    after = paste(white, obscure(white, hidden, kind="solid", spared=[other]))[150].mean(1)
+    reached = np.abs(np.diff(after[155:180].astype(float)))
+    assert after[155] > 50 > after[170]
+    assert reached.max() < 0.8 * after[155]
+
+
 @pytest.mark.parametrize("scale", [1, 5])
 def test_fill_knows_nothing_of_what_it_hides(scale: int, portrait: Any) -> None:
     """Whatever stood in the ellipse, the same stands there afterwards."""
