@@ -30,9 +30,8 @@ from reverse_personalization.faces.face import FloatArray
 from reverse_personalization.faces.plugged import load_detector
 from reverse_personalization.identity.base import Recogniser
 from reverse_personalization.identity.dlib_network import LENGTH
-from reverse_personalization.identity.dlib_resnet import DlibResNet
 from reverse_personalization.identity.onnx_recogniser import OnnxFile, OnnxRecogniser
-from reverse_personalization.identity.sface import SFace
+from reverse_personalization.loading import JUDGES
 from reverse_personalization.settings import Settings
 from reverse_personalization.video.anonymizing import anonymize_video
 from reverse_personalization.video.reading import VideoReader
@@ -109,7 +108,7 @@ def another(text: str) -> OnnxFile:
 def tools(beside: OnnxFile | None) -> tuple[object, dict[str, Recogniser]]:
     """The detector and the recognisers of this process."""
     cv2.setNumThreads(THREADS)
-    recognisers = SFace(), DlibResNet(), *(() if beside is None else (OnnxRecogniser(beside),))
+    recognisers = *(load() for load in JUDGES.values()), *(() if beside is None else (OnnxRecogniser(beside),))
     return load_detector(None, 0.6), {recogniser.name: recogniser for recogniser in recognisers}
 
 

@@ -22,7 +22,6 @@ from reverse_personalization.canvas import (
     Candidate,
     Canvas,
     FaceAtWork,
-    FaceResult,
     batches,
     by_rung,
 )
@@ -40,7 +39,6 @@ from reverse_personalization.identity.verification import Check, Source
 from reverse_personalization.loading import ModelCard, load_people, load_verifier, model_cards, read_settings
 from reverse_personalization.media.images import Photo, read_photo
 from reverse_personalization.noise import KeyedNoise
-from reverse_personalization.obscuring import obscure
 from reverse_personalization.settings import Settings
 from reverse_personalization.threads import side_by_side
 
@@ -48,8 +46,6 @@ logger = logging.getLogger(__name__)
 
 Choice = Literal["replace", "obscure", "keep"]
 Picture = str | Path | Image.Image | ByteArray | Photo
-# A result whose face the detector sees less well than this, and than the source's, is no believable face.
-BELIEVABLE = 0.8
 # After so many tries a face is taken that no recogniser matches but by a guide's margin.
 LENIENT_AFTER = 8
 BARELY = "Replaced; no recogniser matches it, but one that guides comes close."
@@ -305,11 +301,11 @@ class Anonymizer:
                 work.spare -= 1
             rendering = work.kept_apart(self.engine.decode(work.canvas.image, work.encoded, x, leeway=leeway))
             candidate = self._assessed(work, x, rendering)
-            if _is_safe(candidate.check, work.face):
+            if candidate.check.is_safe(work.face):
                 self._offer(work, candidate)
             elif work.best is None:
                 lenient = candidate.check.leniently()
-                if _is_safe(lenient, work.face):
+                if lenient.is_safe(work.face):
                     work.offer_resort(replace(candidate, check=lenient, lenient=True))
                 self._climb(work, candidate.check, last=last)
             if work.best is not None and work.spare <= 0:
@@ -319,7 +315,7 @@ class Anonymizer:
         """What recognisers, and whoever looks at its gaze, say of a try; gaze matters only where it is safe."""
         result = work.canvas.with_pasted(rendering)
         check = self.verifier.check(result, work.source)
-        averted = self._averted(work, result) if _is_safe(check, work.face) else np.inf
+        averted = self._averted(work, result) if check.is_safe(work.face) else np.inf
         return Candidate(x, rendering, check, averted, work.canvas.settled)
 
     def _offer(self, work: FaceAtWork, candidate: Candidate) -> None:
@@ -328,7 +324,7 @@ class Anonymizer:
         if candidate.averted > GAZE_KEPT and work.look is not None:
             rested = eyes_rested(candidate.rendering, work.canvas.image, work.look.eyes)
             again = self._assessed(work, candidate.x, rested)
-            if _is_safe(again.check, work.face):
+            if again.check.is_safe(work.face):
                 work.offer(again)
         if work.best is not None and work.best.averted <= GAZE_KEPT:
             work.spare = 0
@@ -380,12 +376,12 @@ class Anonymizer:
                 self._obscure(work, str(error))
         except Exception as error:
             logger.exception("face %s could not be processed", work.index)
-            _hide(work, f"Internal error ({type(error).__name__}).")
+            work.hide(f"Internal error ({type(error).__name__}).")
 
     def _obscure_box(self, canvas: Canvas, box: tuple[float, float, float, float]) -> None:
         """Obscure a place that was marked by hand: nothing is known of it, so it ends solid."""
         face = Face(box, np.zeros((5, 2), np.float32), 0.0)
-        _hide(FaceAtWork(canvas, canvas.settled, face, ("box", canvas.settled)), "Marked by hand.", failed=False)
+        FaceAtWork(canvas, canvas.settled, face, ("box", canvas.settled)).hide("Marked by hand.", failed=False)
 
     def _obscure(self, work: FaceAtWork, reason: str) -> None:
         """Obscure a face so that it cannot be matched either."""
@@ -393,16 +389,3 @@ class Anonymizer:
         rendering, check = hide(work.canvas.image, work.source, self.verifier, kind=kind, spared=spared)
         work.canvas.image = paste(work.canvas.image, rendering)
         work.settle(work.result("obscured", reason, check), rendering)
-
-
-def _hide(work: FaceAtWork, reason: str, *, failed: bool = True) -> None:
-    """Obscure a face of which nothing can be verified: solid, which leaves nothing to match."""
-    rendering = obscure(work.canvas.image, work.face, kind="solid", spared=work.surer)
-    work.canvas.image = paste(work.canvas.image, rendering)
-    face = work.face
-    work.settle(FaceResult(face.box, face.score, "obscured", reason, work.tries, failed=failed), rendering)
-
-
-def _is_safe(check: Check, source: Face) -> bool:
-    """Whether nobody is recognised in a result, and it shows a believable face."""
-    return not check.matches and check.face is not None and check.face.score >= min(BELIEVABLE, source.score)

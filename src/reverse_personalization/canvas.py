@@ -19,6 +19,7 @@ from reverse_personalization.identity.registry import Person
 from reverse_personalization.identity.verification import Check, Similarity, Source
 from reverse_personalization.inversion import Array
 from reverse_personalization.media.images import Photo
+from reverse_personalization.obscuring import obscure
 
 Verdict = Literal["anonymized", "obscured", "kept"]
 
@@ -191,6 +192,13 @@ class FaceAtWork:
         """Leave the face as it is."""
         nothing = Rendering(slice(0, 0), slice(0, 0), self.canvas.image[:0, :0], np.zeros((0, 0), bool))
         self.settle(FaceResult(self.face.box, self.face.score, "kept", reason, 0, likenesses=likenesses), nothing)
+
+    def hide(self, reason: str, *, failed: bool = True) -> None:
+        """Obscure the face, of which nothing can be verified: solid, which leaves nothing to match."""
+        rendering = obscure(self.canvas.image, self.face, kind="solid", spared=self.surer)
+        self.canvas.image = paste(self.canvas.image, rendering)
+        face = self.face
+        self.settle(FaceResult(face.box, face.score, "obscured", reason, self.tries, failed=failed), rendering)
 
     def settle(self, result: FaceResult, rendering: Rendering) -> None:
         """Give the face its verdict."""

@@ -19,6 +19,8 @@ Role = Literal["guide", "verifier"]
 GUIDE_MARGINS: Final = {"sface": 0.07, "dlib-resnet": 0.037}
 OTHER_MARGIN: Final = 0.07
 """Of guides that plugins bring."""
+# A result whose face the detector sees less well than this, and than the source's, is no believable face.
+BELIEVABLE = 0.8
 # By how much similarities differ with where a detector takes a frame's face to lie.
 FRAME_MARGIN = 0.02
 
@@ -89,6 +91,10 @@ class Check:
     def closeness(self) -> float:
         """Of all recognisers the highest similarity above its threshold; not above 0 where none matches."""
         return max(similarity.after - similarity.threshold for similarity in self.similarities)
+
+    def is_safe(self, source: Face) -> bool:
+        """Whether nobody is recognised in a result, and it shows a believable face."""
+        return not self.matches and self.face is not None and self.face.score >= min(BELIEVABLE, source.score)
 
     def leniently(self) -> Check:
         """The same by the fitted thresholds."""
