@@ -224,7 +224,7 @@ def test_a_ball_on_a_face_is_told_from_the_face(
     explained = codec.encode(image, mesh).explained
     there = codec.frame.sample(np.repeat(255 * ball[..., None], 3, 2).astype(np.uint8), mesh.points)[..., 0] > 0.5
     assert explained[there & codec.frame.modelled].mean() < 0.3
-    assert explained[~there & codec.frame.modelled].mean() > 0.65  # Hopper wears glasses, too
+    assert explained[~there & codec.frame.modelled].mean() > 0.6  # Hopper wears glasses, too
 
 
 def test_frames_of_glasses_are_told_from_the_face_where_they_are_faint(astronaut: Any, codec: FaceCodec) -> None:

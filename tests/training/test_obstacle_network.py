@@ -15,6 +15,7 @@ from reverse_personalization import weights
 from reverse_personalization.engines.compact import obstacles as engine_side
 from reverse_personalization.engines.compact.frame import SIZE, CanonicalFrame
 from reverse_personalization.errors import InputError
+from reverse_personalization.training import obstacles as drawing
 from reverse_personalization.training.dataset import TrainingFaces
 from reverse_personalization.training.obstacles import HIDES, ObstacleDrawer
 
@@ -59,11 +60,10 @@ def test_an_interrupted_training_goes_on_and_the_engine_runs_what_was_learned(
     torch = pytest.importorskip("torch")
     from reverse_personalization.training import obstacle_network as training
 
-    with training.PLAIN.open(newline="", encoding="utf-8") as lines:
-        plain = [row["file"] for row in csv.DictReader(lines)]
-    mesh, count = mesher.mesh(astronaut.image_rgb, astronaut.face), 60
+    named = listed(training.PLAIN)[:60] + listed(training.WORN)[:60]
+    mesh, count = mesher.mesh(astronaut.image_rgb, astronaut.face), len(named)
     faces = TrainingFaces(
-        np.repeat(plain[:count], 2),
+        np.repeat(named, 2),
         np.repeat(astronaut.image_rgb[None, :256, 128:384], 2 * count, 0),
         np.repeat((mesh.vertices - (128, 0, 0))[None], 2 * count, 0).astype(np.float32),
         np.ones((2 * count, 128), np.float32),
@@ -83,7 +83,7 @@ def test_an_interrupted_training_goes_on_and_the_engine_runs_what_was_learned(
     steps: list[int] = []
     tested = training.train_obstacles(tmp_path, out, steps=4, report=lambda what, done, total: steps.append(done))
     assert steps == [3, 4]
-    assert tested.drawings == 3
+    assert (tested.pictures, 0 < tested.plain < 60, 0 < tested.worn < 60) == (3, True, True)
     network = training.ObstacleNetwork()
     network.load_state_dict(torch.load(out.with_suffix(".training") / "obstacles.checkpoint")["network"])
     network.eval()
@@ -95,6 +95,44 @@ def test_an_interrupted_training_goes_on_and_the_engine_runs_what_was_learned(
     finder = engine_side.ObstacleFinder(frame)
     np.testing.assert_allclose(finder._surely(planes, seen), wanted, atol=2e-3)
     assert load_file(out)["entry.kernel"].dtype == np.float16
+
+
+def test_what_lies_on_faces_of_photos_is_shown_as_it_is_in_worse_ones(
+    frame: CanonicalFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch")
+    from reverse_personalization.training import obstacle_network as training
+
+    for kind in ("GLASSES", "HAIR", "OBJECT", "SHADE"):
+        monkeypatch.setattr(drawing, kind, 0)
+    lies = np.zeros((SIZE, SIZE), np.uint8)
+    lies[40:50, 20:100], lies[50:52, 20:100] = 255, 150
+    texture = np.rint(255 * SKIN).astype(np.uint8)
+    texture[lies > 0] = 0
+    full = np.full((1, SIZE, SIZE), 255, np.uint8)
+    worn = training.Textures(texture[None], full, lies[None])
+    pictures = iter(training.Faces([(1.0, worn)], frame, full[..., None].repeat(3, 3), 0))
+    shown = [next(pictures) for _ in range(8)]
+    for _, hidden, counts in shown:
+        np.testing.assert_array_equal(hidden[0].numpy() > 0, lies == 255)
+        assert not counts[0].numpy()[lies == 150].any()
+        assert counts[0].numpy()[60, 64] == 1
+    assert len({seen.numpy().tobytes() for seen, _, _ in shown}) == len(shown)
+
+
+def listed(table: Path) -> list[str]:
+    with table.open(newline="", encoding="utf-8") as lines:
+        return [row["file"] for row in csv.DictReader(lines)]
+
+
+def test_no_face_is_both_plain_and_worn() -> None:
+    pytest.importorskip("torch")
+    from reverse_personalization.training import obstacle_network as training
+
+    plain, worn = listed(training.PLAIN), listed(training.WORN)
+    assert not {*plain} & {*worn}
+    assert len({*plain}) == len(plain)
+    assert len({*worn}) == len(worn)
 
 
 def test_a_folder_without_plain_faces_is_refused(astronaut: Any, tmp_path: Path) -> None:

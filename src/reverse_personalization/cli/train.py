@@ -50,6 +50,8 @@ def obstacles(
     with steps() as progress:
         tested = train_obstacles(data, out, steps=batches, report=progress)
     typer.echo(
-        f"{out.name}: {tested.faces} faces. Of what was drawn on held-out faces ({tested.drawings} drawings) "
-        f"{tested.recall:.1%} is found; {tested.precision:.1%} of what is found was drawn."
+        f"{out.name}: {tested.plain} plain faces, and {tested.worn} on which something lies. Found and rightly found "
+        f"on held-out faces ({tested.pictures} pictures each): {tested.on_drawings.recall:.1%} and "
+        f"{tested.on_drawings.precision:.1%} of what was drawn on plain ones, {tested.on_photos.recall:.1%} and "
+        f"{tested.on_photos.precision:.1%} of what lies on others, in worse photos."
     )

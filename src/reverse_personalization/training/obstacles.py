@@ -49,18 +49,24 @@ class ObstacleDrawer:
         self._nostrils, self._mouth = corners[list(NOSTRILS)], corners[list(MOUTH)]
         self._skin = frame.skin * frame.modelled
 
-    def draw(self, texture_rgb: Values) -> Drawn:
-        """A float32 SIZE x SIZE x 3 texture as it would be seen behind none, one or several obstacles."""
-        texture, hidden = texture_rgb, np.zeros((SIZE, SIZE), bool)
+    def draw(self, texture_rgb: Values, worn: NDArray[np.bool_] | None = None) -> Drawn:
+        """A texture as it would be seen behind none, one or several obstacles.
+
+        Args:
+            texture_rgb: float32 SIZE x SIZE x 3, 0 to 1.
+            worn: bool SIZE x SIZE, where something lies on it already: then neither folds nor glasses are drawn.
+        """
+        bare = worn is None
+        texture, hidden = texture_rgb, np.zeros((SIZE, SIZE), bool) if worn is None else worn
         if self._chance(SHADE):
             texture = self._shaded(texture)
-        if self._chance(FOLDS):
+        if bare and self._chance(FOLDS):
             texture = self._folded(texture)
-        for share, kind in ((GLASSES, self._glasses), (HAIR, self._hair), (OBJECT, self._object)):
+        for share, kind in ((GLASSES * bare, self._glasses), (HAIR, self._hair), (OBJECT, self._object)):
             if self._chance(share):
                 colour, opacity = kind(texture)
                 texture = texture + opacity[..., None] * (colour - texture)
-                hidden |= opacity > HIDES
+                hidden = hidden | (opacity > HIDES)
         return Drawn(self._photographed(texture), hidden)
 
     def _glasses(self, texture: Values) -> tuple[Values, Values]:

@@ -30,7 +30,7 @@ FAINT, SEEN, TRUSTED = 0.25, 0.3, 0.75
 # What codes miss tells more, in units of its median around the eyes: glasses that they miss by less than so much on
 # average are none, and lines that they miss by so much are rims even if they are only so sure, as far as so many texels
 # from the eyes.
-NOTHING, MISSED, UNSURE, REACHING = 2.2, 3.0, 0.06, 28.0
+NOTHING, MISSED, UNSURE, REACHING = 1.8, 3.0, 0.06, 28.0
 # Within so many texels of the mirror image of rims, which are narrower than so much, the other rims are seen, from so
 # sure on.
 MIRRORED, FRAME, EXPECTED = 3, 7, 0.15
