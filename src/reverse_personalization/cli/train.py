@@ -40,7 +40,7 @@ def compact(
 def obstacles(
     data: Annotated[Path, typer.Option(help="Folder of photos, those that `train compact` reads.")],
     out: Annotated[Path, typer.Option(help="The weights file to write; faces and checkpoint are kept beside it.")],
-    batches: Annotated[int, typer.Option("--steps", min=1, help="Batches to learn from.")] = 2200,
+    batches: Annotated[int, typer.Option("--steps", min=1, help="Batches to learn from.")] = 3200,
 ) -> None:
     """Train the network that sees glasses, hair and hands on faces; needs torch. An interrupted training goes on."""
     try:

@@ -27,10 +27,12 @@ OF_GLASSES, OF_HAIR = 18.0, 4.0
 # Near eyes, lines that lead on from obstacles are rims, too, from so sure on, and if they are seen so well; then they
 # count as so sure.
 FAINT, SEEN, TRUSTED = 0.25, 0.3, 0.75
-# What codes miss tells more, in units of its median around the eyes: glasses that they miss by less than so much on
-# average are none, and lines that they miss by so much are rims even if they are only so sure, as far as so many texels
-# from the eyes.
-NOTHING, MISSED, UNSURE, REACHING = 1.8, 3.0, 0.06, 28.0
+# What codes miss tells more, in units of its median around the eyes. Glasses that they miss by less than so much on
+# average are none; if they reach across so many texels, as both rims do, and neither sockets nor brows, than so much,
+# which is all that they miss of rims in small photos.
+NOTHING, ACROSS, LITTLE = 2.2, 64, 1.4
+# Lines that codes miss by so much are rims even if they are only so sure, as far as so many texels from the eyes.
+MISSED, UNSURE, REACHING = 3.0, 0.06, 28.0
 # Within so many texels of the mirror image of rims, which are narrower than so much, the other rims are seen, from so
 # sure on.
 MIRRORED, FRAME, EXPECTED = 3, 7, 0.15
@@ -141,7 +143,8 @@ class ObstacleFinder:
         _, parts = cv2.connectedComponents(np.asarray(obstacles * (seen > SEEN), np.uint8))
         mostly = np.bincount(parts.ravel(), glasses.ravel()) > np.bincount(parts.ravel()) / 2
         glasses &= mostly[parts]
-        is_nothing = glasses.any() and times[glasses].mean() < NOTHING
+        least = LITTLE if glasses.any(0).sum() >= ACROSS else NOTHING
+        is_nothing = glasses.any() and times[glasses].mean() < least
         return np.asarray(obstacles * ~glasses, np.uint8) if is_nothing else obstacles
 
     def _led_on(self, obstacles: ByteArray, faint: NDArray[np.bool_], seen: FloatArray) -> ByteArray:
