@@ -195,3 +195,20 @@ def test_what_codes_let_expect_is_no_obstacle(codec: FaceCodec, half_glasses: An
     nothing = np.full((SIZE, SIZE), 0.01)
     assert found_on(codec, texture, nothing + 0.1 * both)[both].mean() > 0.8
     assert not (found_on(codec, texture, nothing) > 0.1).any()
+
+
+@pytest.mark.parametrize("both", [True, False])
+def test_codes_miss_little_of_rims_in_small_photos(
+    codec: FaceCodec, half_glasses: Any, monkeypatch: pytest.MonkeyPatch, both: bool
+) -> None:
+    """What is seen before one eye, and is missed as little, is a socket or a brow."""
+    texture, rims, _ = half_glasses
+    worn = rims.copy()
+    if both:
+        inner = np.flatnonzero(rims.any(0))
+        worn[round(codec.frame.vertices[EYE, 1]), inner[0] : inner[-1]] = True
+    else:
+        worn[:, : SIZE // 2] = False
+    monkeypatch.setattr(codec._obstacles, "_surely", lambda planes, seen: np.where(worn, 0.9, 0).astype(np.float32))
+    missed = np.where(worn, 0.017, 0.01)
+    assert (found_on(codec, texture, missed)[worn].mean() > 0.8) == both
