@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 # Imported when first used, so that the command line starts at once.
 _HOMES = {
-    "AnonymizedPhoto": "anonymizer",
+    "AnonymizedPhoto": "canvas",
     "Anonymizer": "anonymizer",
-    "FaceResult": "anonymizer",
+    "FaceResult": "canvas",
     "ReversePersonalizationError": "errors",
     "Settings": "settings",
     "Similarity": "identity.verification",
