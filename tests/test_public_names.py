@@ -14,4 +14,4 @@ def test_a_public_name_leads_to_what_is_called_so(name: str) -> None:
 
 def test_other_names_are_refused() -> None:
     with pytest.raises(AttributeError, match="nobody"):
-        _ = reverse_personalization.nobody  # type: ignore[attr-defined]
+        _ = reverse_personalization.nobody
