@@ -34,8 +34,8 @@ from reverse_personalization.identity.onnx_recogniser import OnnxFile, OnnxRecog
 from reverse_personalization.loading import JUDGES
 from reverse_personalization.settings import Settings
 from reverse_personalization.video.anonymizing import anonymize_video
+from reverse_personalization.video.choosing import UNCLEAR
 from reverse_personalization.video.reading import VideoReader
-from reverse_personalization.video.rendering import UNCLEAR
 
 FRAMES, RATE, BEST, SIDE = 24, 25, 5, 480
 THREADS = 1
