@@ -15,6 +15,7 @@ from safetensors.numpy import load_file
 from reverse_personalization import weights
 from reverse_personalization.engines.compact.attributes import NAMES
 from reverse_personalization.engines.compact.codec import FaceCodec
+from reverse_personalization.engines.compact.parts import read_parts
 from reverse_personalization.engines.compact.population import Population
 from reverse_personalization.engines.compact.textures import luma_of
 from reverse_personalization.errors import InputError
@@ -107,9 +108,7 @@ def test_glasses_are_found_and_without_labels_none() -> None:
 
 
 def test_patterns_of_glasses_lie_around_the_eyes(astronaut: Any, tmp_path: Path) -> None:
-    codec = {
-        name.removeprefix("codec."): t for name, t in load_file(weights.path("compact")).items() if "codec." in name
-    }
+    codec = read_parts()["codec"]
     frame = FaceCodec(codec).frame
 
     def faces(image_rgb: Any) -> TrainingFaces:

@@ -11,13 +11,13 @@ from typing import Final, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 from torch import Tensor, nn
 
-from reverse_personalization import weights
 from reverse_personalization.engines.compact.codec import FaceCodec
 from reverse_personalization.engines.compact.frame import CanonicalFrame
 from reverse_personalization.engines.compact.obstacles import LEVELS, packed
+from reverse_personalization.engines.compact.parts import read_parts
 from reverse_personalization.engines.compact.textures import normalise
 from reverse_personalization.errors import InputError
 from reverse_personalization.faces.face import ByteArray, FloatArray, Mesh
@@ -181,7 +181,7 @@ def train_obstacles(data: Path, out: Path, *, steps: int, report: Report = silen
     for table, named in ((PLAIN, plain), (WORN, worn)):
         if not (named & ~held).any() or not (named & held).any():
             raise InputError(f"{data.name}: too few of the photos that {table.name} names by their paths below it.")
-    codec = _codec()
+    codec = FaceCodec(read_parts()["codec"])
     of_plain, of_worn = _as_seen(codec, faces, plain), _as_seen(codec, faces, worn, lying=True)
 
     def shown(*kinds: tuple[float, Textures], seed: int) -> Faces:
@@ -200,12 +200,6 @@ def _listed(table: Path, faces: TrainingFaces) -> NDArray[np.bool_]:
     """Which faces a table names, bool n."""
     with table.open(newline="", encoding="utf-8") as lines:
         return np.isin(faces.source, [row["file"] for row in csv.DictReader(lines)])
-
-
-def _codec() -> FaceCodec:
-    """The compact engine's own."""
-    tensors = load_file(weights.path("compact"))
-    return FaceCodec({name.removeprefix("codec."): t for name, t in tensors.items() if name.startswith("codec.")})
 
 
 def _as_seen(codec: FaceCodec, faces: TrainingFaces, used: NDArray[np.bool_], *, lying: bool = False) -> Textures:

@@ -7,14 +7,13 @@ from functools import cached_property, partial
 from typing import cast
 
 import numpy as np
-from safetensors.numpy import load_file
 
-from reverse_personalization import weights
 from reverse_personalization.blas import one_blas_thread
 from reverse_personalization.engines.base import Conditions, Encoded, Labels
 from reverse_personalization.engines.compact.attributes import read_wish
 from reverse_personalization.engines.compact.codec import Encoding, FaceCodec, Wished
 from reverse_personalization.engines.compact.denoiser import Expectation, predict_noise
+from reverse_personalization.engines.compact.parts import read_parts
 from reverse_personalization.engines.compact.population import Population
 from reverse_personalization.engines.compact.rendering import Renderer
 from reverse_personalization.engines.compact.settling import MeshedFace, Settled, Settler
@@ -66,11 +65,7 @@ class CompactEngine:
             UsageError: attributes that are not understood.
         """
         self._wish = read_wish(attributes)
-        tensors = load_file(weights.path("compact"))
-        parts = {
-            part: {name.removeprefix(f"{part}."): t for name, t in tensors.items() if name.startswith(f"{part}.")}
-            for part in ("codec", "population")
-        }
+        parts = read_parts()
         self._codec = FaceCodec(parts["codec"])
         # Else guidance loses brows or draws them as bars, and remains of glasses on people who wear none.
         held = self._codec.brows, *parts["population"]["glasses"]
