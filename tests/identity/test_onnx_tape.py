@@ -71,3 +71,26 @@ def test_slopes_are_those_that_are_tried_out(build: Build) -> None:
     # A step may lead across a bend, or to another largest value.
     assert np.quantile(np.abs(told - tried), 0.9) < 2e-3 * np.abs(tried).max()
     assert np.corrcoef(told.ravel(), tried.ravel())[0, 1] > 0.999
+
+
+def test_a_matrix_that_is_given_does_what_a_kernel_does_that_sees_all() -> None:
+    generator = np.random.default_rng(0)
+    picture, slopes = kernel(generator, 1, 3, SIDE, SIDE), kernel(generator, 1, 5, 1, 1)
+    weights = kernel(generator, 5, 3, SIDE, SIDE)
+
+    def ran(add: Callable[[Tape, OnnxGraph], str], **given: Any) -> tuple[Any, Any]:
+        graph = OnnxGraph("layers", (1, 3, SIDE, SIDE))
+        tape = Tape(graph, side=SIDE)
+        value = add(tape, graph)
+        gradient = tape.follow(value, graph.add("Add", graph.input("slopes", slopes.shape), weights=[0 * slopes]))
+        model = graph.serialized({value: slopes.shape, gradient: picture.shape})
+        net = cv2.dnn.readNetFromONNX(np.frombuffer(model, np.uint8))
+        for name, values in {"input": picture, "slopes": slopes, **given}.items():
+            net.setInput(values, name)
+        return tuple(each.copy() for each in net.forward((value, gradient)))
+
+    matrix = weights.reshape(5, -1)
+    given = ran(lambda tape, graph: tape.project("input", graph.input("matrix", matrix.shape), 5), matrix=matrix)
+    held = ran(lambda tape, graph: tape.convolve("input", weights, pads=(0, 0)))
+    for one, other in zip(given, held, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)

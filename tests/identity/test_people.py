@@ -113,6 +113,16 @@ def test_a_small_face_is_doubtful_for_only() -> None:
     assert not people("only").leaves(unlike, LEAST_SIZE - 1)
 
 
+def test_a_small_face_must_be_more_alike_to_be_kept() -> None:
+    limits = {name: threshold(name, strict=True) for name in ("sface", "dlib-resnet")}
+    alike = {name: np.array([limit.similarity + 0.01], np.float32) for name, limit in limits.items()}
+    assert people("keep").leaves(alike, 200)
+    assert not people("keep").leaves(alike, 12)
+    surely = {name: np.array([limit.at(12) + 0.01], np.float32) for name, limit in limits.items()}
+    stated = people("keep").leaves(surely, 12)
+    assert [one.threshold for one in stated] == [limit.at(12) for limit in limits.values()]
+
+
 def test_recognisers_must_agree_on_one_photo() -> None:
     recognisers = [Fixed("sface"), Fixed("dlib-resnet")]
     known = {"sface": np.array([[1.0], [-1.0]], np.float32), "dlib-resnet": np.array([[-1.0], [1.0]], np.float32)}

@@ -15,7 +15,7 @@ from reverse_personalization.faces.compositing import paste
 from reverse_personalization.faces.face import ByteArray, Face, FloatArray
 from reverse_personalization.identity import thresholds
 from reverse_personalization.identity.sface import SFace
-from reverse_personalization.identity.verification import Check, Similarity, Verifier
+from reverse_personalization.identity.verification import Check, Similarity, Source, Verifier
 from reverse_personalization.obscuring import obscure
 
 
@@ -33,6 +33,27 @@ def test_thresholds_state_where_they_come_from(name: str) -> None:
     assert len(fitted.dataset) > 1
     assert re.match(r"revpers bench calibrate\b", fitted.command)
     assert fitted.weights_sha256 == weights.entry(name).sha256
+
+
+@pytest.mark.parametrize("name", ["sface", "dlib-resnet"])
+@pytest.mark.parametrize("strict", [False, True])
+def test_the_smaller_faces_are_the_more_alike_they_must_be(name: str, strict: bool) -> None:
+    fitted = thresholds.threshold(name, strict=strict)
+    sizes = [small.size for small in fitted.smaller]
+    assert sizes == sorted(sizes)
+    assert fitted.at(sizes[0]) > fitted.at(sizes[1]) > fitted.similarity
+    assert fitted.smaller[0].true_match_rate < fitted.true_match_rate
+
+
+def test_a_size_between_two_fitted_ones_has_a_threshold_between_theirs() -> None:
+    fitted = thresholds.threshold("dlib-resnet")
+    smallest, next_one = fitted.smaller[:2]
+    assert fitted.at(smallest.size) == pytest.approx(smallest.similarity)
+    between = fitted.at((smallest.size * next_one.size) ** 0.5)
+    assert between == pytest.approx((smallest.similarity + next_one.similarity) / 2)
+    # Beyond what was fitted, the nearest of it.
+    assert fitted.at(1) == fitted.at(0) == pytest.approx(smallest.similarity)
+    assert fitted.at(fitted.smaller[-1].size) == fitted.at(float("inf")) == fitted.similarity
 
 
 def test_thresholds_survive_the_disk(tmp_path: Path) -> None:
@@ -162,8 +183,8 @@ class Finding:
         return self.found
 
 
-def _at(left: float) -> Face:
-    return Face((left, 0, 10, 10), np.zeros((5, 2), np.float32), 0.9)
+def _at(left: float, size: float = 10) -> Face:
+    return Face((left, 0, size, size), np.zeros((5, 2), np.float32), 0.9)
 
 
 @pytest.mark.parametrize(
@@ -173,8 +194,31 @@ def _at(left: float) -> Face:
 def test_a_frame_is_judged_where_its_own_face_lies(
     monkeypatch: pytest.MonkeyPatch, known: float, found: Face | None, matches: bool
 ) -> None:
-    monkeypatch.setattr("reverse_personalization.identity.verification.threshold_of", lambda recogniser: 0.5)
+    monkeypatch.setattr(
+        "reverse_personalization.identity.verification.threshold_of", lambda recogniser: lambda size: 0.5
+    )
     detector: Any = Finding(found)
     verifier = Verifier(detector, [(OfPlace(), "verifier")])
     embeddings = {"of-place": np.array([known], np.float32)}
     assert verifier.still_matches(np.zeros((20, 20, 3), np.uint8), _at(0), embeddings) is matches
+
+
+@pytest.mark.parametrize(("size", "matches"), [(10, False), (100, True)])
+def test_faces_are_judged_by_the_threshold_of_their_size(
+    monkeypatch: pytest.MonkeyPatch, size: float, matches: bool
+) -> None:
+    def by_size(recogniser: Any) -> Any:
+        return lambda size: 0.9 if size < 50 else 0.5
+
+    monkeypatch.setattr("reverse_personalization.identity.verification.threshold_of", by_size)
+    face = _at(0, size)
+    detector: Any = Finding(_at(0.3, size))  # so that it is .7 alike
+    verifier = Verifier(detector, [(OfPlace(), "verifier")])
+    source = Source(face, {"of-place": np.zeros(1, np.float32)}, {"of-place": 0.95})
+    check = verifier.check(np.zeros((200, 200, 3), np.uint8), source)
+    assert check.matches is matches
+    assert check.similarities[0].threshold == (0.9 if size < 50 else 0.5)
+    assert verifier.still_matches(np.zeros((200, 200, 3), np.uint8), face, source.embeddings) is matches
+    assert verifier.all_match(np.zeros((200, 200, 3), np.uint8), detector.found, source.embeddings) is matches
+    known = Source(face, source.embeddings, {"of-place": 0.7})
+    assert verifier.knows(known) is verifier.recognises(known) is matches

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -13,7 +15,10 @@ from reverse_personalization.errors import InputError
 from reverse_personalization.faces.detection import Detector
 from reverse_personalization.faces.face import FloatArray
 from reverse_personalization.identity.base import Recogniser
-from reverse_personalization.identity.thresholds import Threshold
+from reverse_personalization.identity.thresholds import SmallThreshold, Threshold
+
+# Pixels of faces' longer sides, from which on recognisers find different people more alike than on larger ones.
+SIZES: Final = (12, 16, 20, 25, 32, 45, 64)
 
 
 def calibrate(
@@ -24,8 +29,9 @@ def calibrate(
     false_match_rate: float,
     dataset: str,
     command: str,
+    report: Callable[[str, int, int], None] = lambda what, done, total: None,
 ) -> tuple[Threshold, ...]:
-    """Fit every recogniser's threshold on all pairs of different people, one photo each.
+    """Fit every recogniser's threshold on all pairs of different people, one photo each, and again on small faces.
 
     Args:
         people: those with several photos also tell the true-match rate, on their first two.
@@ -34,37 +40,55 @@ def calibrate(
         false_match_rate: share of pairs of different people that may match, 0 to 1.
         dataset: name for the provenance.
         command: for the provenance.
+        report: called with what is being done, how much of it is, and the total.
 
     Raises:
         InputError: too few people for that rate.
     """
-    first = embed_photos([person.photos[0] for person in people], detector, recognisers)
     several = [i for i, person in enumerate(people) if len(person.photos) > 1]
-    second = embed_photos([people[i].photos[1] for i in several], detector, recognisers)
+    first = [person.photos[0] for person in people]
+    second = [people[i].photos[1] for i in several]
+    parts = slice(len(first)), slice(len(first), None)
+
+    def fitted(size: float | None) -> dict[str, _Fitted]:
+        what = "embedding faces as they are" if size is None else f"embedding faces of {size:g} pixels"
+        tell = partial(report, what)
+        embedded = embed_photos([*first, *second], detector, recognisers, size=size, progress=tell)
+        one, other = ({name: rows[part] for name, rows in embedded.items()} for part in parts)
+        return {r.name: _fit(r, one[r.name], several, other[r.name], false_match_rate) for r in recognisers}
+
+    as_they_are, smaller = fitted(None), {size: fitted(size) for size in SIZES}
     return tuple(
-        _fit(
-            recogniser,
-            first[recogniser.name],
-            several,
-            second[recogniser.name],
-            false_match_rate,
+        Threshold(
+            recogniser=recogniser.name,
+            **as_they_are[recogniser.name]._asdict(),
+            false_match_rate=false_match_rate,
+            smaller=tuple(_small(size, of[recogniser.name]) for size, of in smaller.items()),
             dataset=dataset,
+            weights_sha256=weights.entry(recogniser.name).sha256,
             command=command,
         )
         for recogniser in recognisers
     )
 
 
+class _Fitted(NamedTuple):
+    """What is fitted on faces of one size; see `Threshold`."""
+
+    similarity: float
+    true_match_rate: float
+    people: int
+    impostor_pairs: int
+    genuine_pairs: int
+
+
+def _small(size: float, fitted: _Fitted) -> SmallThreshold:
+    return SmallThreshold(size=size, similarity=fitted.similarity, true_match_rate=fitted.true_match_rate)
+
+
 def _fit(
-    recogniser: Recogniser,
-    first: FloatArray,
-    several: Sequence[int],
-    second: FloatArray,
-    false_match_rate: float,
-    *,
-    dataset: str,
-    command: str,
-) -> Threshold:
+    recogniser: Recogniser, first: FloatArray, several: Sequence[int], second: FloatArray, false_match_rate: float
+) -> _Fitted:
     usable = first[~np.isnan(first).any(1)]
     similarity = recogniser.similarity(usable, usable)
     impostors = similarity[np.triu_indices(len(usable), 1)]
@@ -76,15 +100,5 @@ def _fit(
     value = float(np.quantile(impostors, 1 - false_match_rate))
     genuine = np.array([recogniser.similarity(a, b).item() for a, b in zip(first[list(several)], second, strict=True)])
     genuine = genuine[~np.isnan(genuine)]
-    return Threshold(
-        recogniser=recogniser.name,
-        similarity=round(value, 4),
-        false_match_rate=false_match_rate,
-        true_match_rate=round(float((genuine > value).mean()), 4),
-        dataset=dataset,
-        people=len(usable),
-        impostor_pairs=len(impostors),
-        genuine_pairs=len(genuine),
-        weights_sha256=weights.entry(recogniser.name).sha256,
-        command=command,
-    )
+    rate = round(float((genuine > value).mean()), 4)
+    return _Fitted(round(value, 4), rate, len(usable), len(impostors), len(genuine))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+import cv2
 import numpy as np
 
 from reverse_personalization.faces.detection import Detector
@@ -54,9 +55,17 @@ def embed_photos(
     detector: Detector,
     recognisers: Sequence[Recogniser],
     *,
+    size: float | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, FloatArray]:
     """Embeddings of many portraits' subjects.
+
+    Args:
+        paths: of the photos.
+        detector: finds the subjects.
+        recognisers: by whose networks they are embedded.
+        size: pixels of the subject's longer side to which each photo is shrunk before; as they are by default.
+        progress: called with the photos done and their number.
 
     Returns:
         For each recogniser's name float32 n x d, in the order of `paths`; NaN where no face is found.
@@ -64,10 +73,20 @@ def embed_photos(
     found = []
     for done, path in enumerate(paths, 1):
         image_rgb = read_photo(path, max_pixels=MAX_PIXELS).image_rgb
+        image_rgb = image_rgb if size is None else _shrunk(image_rgb, detector, size)
         found.append(embed_subject(image_rgb, detector, recognisers))
         if progress is not None:
             progress(done, len(paths))
     return {r.name: stack([None if f is None else f[r.name] for f in found]) for r in recognisers}
+
+
+def _shrunk(image_rgb: ByteArray, detector: Detector, size: float) -> ByteArray:
+    """A portrait in which the subject's longer side has so many pixels, if it had more."""
+    face = middlemost(detector.detect(image_rgb), image_rgb)
+    if face is None or face.size <= size:
+        return image_rgb
+    share = size / face.size
+    return np.asarray(cv2.resize(image_rgb, None, fx=share, fy=share, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def stack(rows: Sequence[FloatArray | None], *, width: int = 1) -> FloatArray:

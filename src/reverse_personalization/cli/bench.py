@@ -301,14 +301,16 @@ def calibrate(
     from reverse_personalization.identity.sface import SFace
     from reverse_personalization.identity.thresholds import dump
 
-    fitted = fit(
-        load_people(dataset),
-        YuNetDetector(turned=False),
-        (SFace(), DlibResNet()),
-        false_match_rate=false_match_rate,
-        dataset=dataset.name,
-        command=f"revpers bench calibrate --dataset {dataset.name} --false-match-rate {false_match_rate:g}",
-    )
+    with steps() as progress:
+        fitted = fit(
+            load_people(dataset),
+            YuNetDetector(turned=False),
+            (SFace(), DlibResNet()),
+            false_match_rate=false_match_rate,
+            dataset=dataset.name,
+            command=f"revpers bench calibrate --dataset {dataset.name} --false-match-rate {false_match_rate:g}",
+            report=progress,
+        )
     dump(fitted, out)
     for threshold in fitted:
         typer.echo(
@@ -316,3 +318,8 @@ def calibrate(
             f"{threshold.false_match_rate:g} of {threshold.impostor_pairs} impostor pairs and "
             f"{threshold.true_match_rate:.1%} of {threshold.genuine_pairs} genuine pairs match."
         )
+        for small in threshold.smaller:
+            typer.echo(
+                f"  faces of {small.size:g} pixels: above {small.similarity:.4f}, where {small.true_match_rate:.1%} of "
+                "genuine pairs match."
+            )

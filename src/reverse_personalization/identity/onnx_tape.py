@@ -67,6 +67,21 @@ class Tape:
 
         return self._remembered(output, shape, {value: back})
 
+    def project(self, value: str, matrix: str, length: int) -> str:
+        """Add the products of all that a value holds with a matrix, `length` x as many, which is an input of the graph.
+
+        OpenCV holds one copy of an input, and several of a weight.
+        """
+        graph, (channels, side) = self._graph, self._shapes[value]
+        row = graph.add("Reshape", value, shape=(1, channels * side**2))
+        output = graph.add("Reshape", graph.add("Gemm", row, matrix, transB=1), shape=(1, length, 1, 1))
+
+        def back(slopes: str) -> str:
+            of_row = graph.add("Gemm", graph.add("Reshape", slopes, shape=(1, length)), matrix)
+            return graph.add("Reshape", of_row, shape=(1, channels, side, side))
+
+        return self._remembered(output, _Shape(length, 1), {value: back})
+
     def rectify(self, value: str) -> str:
         """Add a ReLU."""
         graph, output = self._graph, self._graph.add("Relu", value)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from reverse_personalization.errors import InputError
 from reverse_personalization.faces.detection import Detector
@@ -57,7 +58,7 @@ class People:
             recognisers: all that must agree.
         """
         self.rule, self._known, self._recognisers = rule, dict(known), tuple(recognisers)
-        self._thresholds = {r.name: threshold_of(r, strict=rule == "keep") for r in recognisers}
+        self._limits = {r.name: threshold_of(r, strict=rule == "keep") for r in recognisers}
 
     @classmethod
     def read(
@@ -95,25 +96,26 @@ class People:
             size: of its longer side, in pixels.
         """
         alike = np.stack([self._similarities(recogniser, embeddings) for recogniser in self._recognisers])
-        limits = np.array([self._thresholds[recogniser.name] for recogniser in self._recognisers])[:, None]
+        # The smaller faces are, the more alike all of them seem: that must keep nobody, nor let anybody out.
+        limits = np.array([self._limits[r.name](size if self.rule == "keep" else np.inf) for r in self._recognisers])
         if not np.isfinite(alike).all():
             return ()
         if self.rule == "keep":
-            margins = (alike - limits).min(0)
+            margins = (alike - limits[:, None]).min(0)
             best = int(margins.argmax())
-            return self._likenesses(alike[:, best]) if margins[best] > 0 else ()
-        stays = size >= LEAST_SIZE and bool((alike <= limits).all())
-        return self._likenesses(alike.max(1)) if stays else ()
+            return self._likenesses(alike[:, best], limits) if margins[best] > 0 else ()
+        stays = size >= LEAST_SIZE and bool((alike <= limits[:, None]).all())
+        return self._likenesses(alike.max(1), limits) if stays else ()
 
     def _similarities(self, recogniser: Recogniser, embeddings: Mapping[str, FloatArray]) -> FloatArray:
         return np.asarray(
             recogniser.similarity(embeddings[recogniser.name], self._known[recogniser.name])[0], np.float32
         )
 
-    def _likenesses(self, similarities: FloatArray) -> tuple[Likeness, ...]:
+    def _likenesses(self, similarities: FloatArray, limits: NDArray[np.floating]) -> tuple[Likeness, ...]:
         return tuple(
-            Likeness(recogniser.name, float(value), self._thresholds[recogniser.name])
-            for recogniser, value in zip(self._recognisers, similarities, strict=True)
+            Likeness(recogniser.name, float(value), float(limit))
+            for recogniser, value, limit in zip(self._recognisers, similarities, limits, strict=True)
         )
 
 

@@ -43,10 +43,11 @@ class SFaceGradient:
     def __init__(self) -> None:
         """Read SFace's weights as OpenCV holds them."""
         net = cv2.dnn.readNetFromONNX(str(weights.path("sface")))
-        layers, head = list(_layers(net)), _head(net)
-        model, self._outputs = _model(layers, *head)
-        del net, layers, head  # not while OpenCV holds the model twice
+        layers, (head, bias) = list(_layers(net)), _head(net)
+        model, self._outputs = _model(layers, bias, values=head.shape[1])
+        del net, layers  # not while OpenCV holds the model twice
         self._net = cv2.dnn.readNetFromONNX(np.frombuffer(model, np.uint8))
+        self._net.setInput(head, "head")
 
     def __call__(self, crop_rgb: ByteArray, known: FloatArray) -> tuple[float, FloatArray]:
         """How much a face is like somebody, and how that follows what is seen of it.
@@ -94,22 +95,23 @@ def _blobs(net: cv2.dnn.Net, name: str) -> list[FloatArray]:
     return [np.asarray(blob, np.float32) for blob in net.getLayer(net.getLayerId(f"onnx_node!{name}")).blobs]
 
 
-def _model(layers: Sequence[_Layer], head: FloatArray, bias: FloatArray) -> tuple[bytes, tuple[str, str]]:
+def _model(layers: Sequence[_Layer], bias: FloatArray, *, values: int) -> tuple[bytes, tuple[str, str]]:
     """The network from the image to its likeness to somebody, and back from there, as an ONNX file's content.
 
-    Its outputs are the cosine and the gradient.
+    Its head, which takes so many values of the last layer, is an input; its outputs are the cosine and the gradient.
     """
-    graph = OnnxGraph("sface-gradient", (1, 3, SIDE, SIDE))
-    known = graph.input("known", (1, len(head), 1, 1))
+    graph, length = OnnxGraph("sface-gradient", (1, 3, SIDE, SIDE)), len(bias)
+    known, head = graph.input("known", (1, length, 1, 1)), graph.input("head", (length, values))
     tape, value = Tape(graph, side=SIDE), "input"
     for layer in layers:
         value = tape.convolve(value, layer.kernel, layer.bias, stride=layer.stride, groups=layer.groups)
         value = tape.bend(value, layer.slope)
-    embedding = tape.convolve(value, head.reshape(len(head), -1, _LAST, _LAST), bias, pads=(0, 0))
-    length = graph.add("Sqrt", graph.summed(graph.add("Mul", embedding, embedding), len(head)))
-    unit = graph.add("Div", embedding, length)
-    cosine = graph.summed(graph.add("Mul", unit, known), len(head))
+    products = tape.project(value, head, length)
+    embedding = graph.add("Add", products, weights=[bias[None, :, None, None]])
+    norm = graph.add("Sqrt", graph.summed(graph.add("Mul", embedding, embedding), length))
+    unit = graph.add("Div", embedding, norm)
+    cosine = graph.summed(graph.add("Mul", unit, known), length)
     # A unit vector's slopes have no part along itself.
     across = graph.add("Sub", known, graph.add("Mul", unit, cosine))
-    gradient = tape.follow(embedding, graph.add("Div", across, length))
+    gradient = tape.follow(products, graph.add("Div", across, norm))
     return graph.serialized({cosine: (1, 1, 1, 1), gradient: (1, 3, SIDE, SIDE)}), (cosine, gradient)

@@ -6,13 +6,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from reverse_personalization.identity.base import Recogniser
+
+
+class SmallThreshold(BaseModel):
+    """What was fitted at the same false-match rate on faces of one size: the smaller, the more alike people seem."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    size: float
+    """Longer side of the faces, pixels."""
+    similarity: float
+    true_match_rate: float
+    """Share of pairs of photos of one person, both so small, that match."""
 
 
 class Threshold(BaseModel):
@@ -27,12 +41,21 @@ class Threshold(BaseModel):
     """Share of pairs of different people that match."""
     true_match_rate: float
     """Share of pairs of photos of one person that match."""
+    smaller: tuple[SmallThreshold, ...]
+    """For smaller faces, from the smallest on."""
     dataset: str
     people: int
     impostor_pairs: int
     genuine_pairs: int
     weights_sha256: str
     command: str
+
+    def at(self, size: float) -> float:
+        """The similarity above which two faces match whose longer side has `size` pixels."""
+        if not self.smaller or size >= self.smaller[-1].size:
+            return self.similarity
+        sizes, similarities = zip(*((each.size, each.similarity) for each in self.smaller), strict=True)
+        return float(np.interp(np.log(max(size, 1.0)), np.log(sizes), similarities))
 
 
 _Thresholds = TypeAdapter(tuple[Threshold, ...])
@@ -57,10 +80,14 @@ def threshold(recogniser: str, *, strict: bool = False) -> Threshold:
     return _fitted("strict_thresholds.json" if strict else "thresholds.json")[recogniser]
 
 
-def threshold_of(recogniser: Recogniser, *, strict: bool = False) -> float:
-    """The fitted threshold of a recogniser, or the one that a plugin's states for itself."""
+def threshold_of(recogniser: Recogniser, *, strict: bool = False) -> Callable[[float], float]:
+    """The fitted threshold of a recogniser by the face's size in pixels, or the one that a plugin's states for itself.
+
+    Raises:
+        KeyError: none was fitted, and none is stated.
+    """
     stated: float | None = getattr(recogniser, "threshold", None)
-    return threshold(recogniser.name, strict=strict).similarity if stated is None else stated
+    return threshold(recogniser.name, strict=strict).at if stated is None else lambda size: stated
 
 
 def dump(thresholds: tuple[Threshold, ...], path: Path) -> None:

@@ -131,16 +131,17 @@ class Verifier:
 
     def recognises(self, source: Source) -> bool:
         """Whether the recognisers know the source person; only then does a low similarity say anything."""
-        return all(value > self._matches_above[name] for name, value in source.before.items())
+        return all(value > self._matches_above[name](source.face.size) for name, value in source.before.items())
 
     def knows(self, source: Source) -> bool:
         """Whether any recogniser knows the source person."""
-        return any(value > self._matches_above[name] for name, value in source.before.items())
+        return any(value > self._matches_above[name](source.face.size) for name, value in source.before.items())
 
     def agree(self, one: Mapping[str, FloatArray], other: Mapping[str, FloatArray]) -> float | None:
         """How far embeddings by all recognisers lie above the thresholds, summed; None where one says no match."""
         above = [
-            r.similarity(one[r.name], other[r.name]).item() - self._matches_above[r.name] for r, _ in self._recognisers
+            r.similarity(one[r.name], other[r.name]).item() - self._matches_above[r.name](np.inf)
+            for r, _ in self._recognisers
         ]
         return sum(above) if min(above) > 0 else None
 
@@ -157,7 +158,7 @@ class Verifier:
         place = found or source.face
         for name, after in self._similarities(image_rgb, place, source.embeddings):
             margin = self._margins[name]
-            threshold = self._matches_above[name] - margin
+            threshold = self._matches_above[name](source.face.size) - margin
             similarities.append(Similarity(name, roles[name], source.before[name], after, threshold, margin))
             if similarities[-1].leniently().matches:
                 break
@@ -175,14 +176,14 @@ class Verifier:
         """
         place = self._detector.find_again(image_rgb, face) or face
         return any(
-            not value <= self._matches_above[name] - FRAME_MARGIN
+            not value <= self._matches_above[name](face.size) - FRAME_MARGIN
             for name, value in self._similarities(image_rgb, place, embeddings)
         )
 
     def all_match(self, image_rgb: ByteArray, face: Face, embeddings: dict[str, FloatArray]) -> bool:
         """Whether every recogniser takes a face for somebody whose embeddings, by recogniser, are given."""
         similarities = self._similarities(image_rgb, face, embeddings)
-        return all(value > self._matches_above[name] for name, value in similarities)
+        return all(value > self._matches_above[name](face.size) for name, value in similarities)
 
     def _similarities(
         self, image_rgb: ByteArray, face: Face, embeddings: Mapping[str, FloatArray]
