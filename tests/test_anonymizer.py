@@ -355,6 +355,20 @@ def test_a_face_that_looks_elsewhere_is_drawn_with_eyes_at_rest_then_tried_again
     np.testing.assert_array_equal(result.image, shown[kept])
 
 
+def test_a_face_whose_gaze_cannot_be_read_is_not_tried_again_for_it(
+    astronaut: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anonymizer = Anonymizer(seed=1, steps=4, max_tries=2, gaze_tries=1)
+    photo = read_photo(astronaut.image_rgb, max_pixels=10**7)
+    onlooker = Averted(photo.image_rgb)
+    nowhere = Look(np.full(2, np.nan, np.float32), onlooker.look(photo.image_rgb, astronaut.face).eyes)
+    monkeypatch.setattr(onlooker, "look", lambda image, face: nowhere)
+    monkeypatch.setattr(anonymizer, "_onlooker", onlooker)
+    monkeypatch.setattr(anonymizer.verifier, "check", lambda image, source: safe(source))
+    result = anonymizer.anonymize(photo)
+    assert [(face.verdict, face.tries) for face in result.faces] == [("anonymized", 1)]
+
+
 def test_eyes_at_rest_are_not_taken_if_they_give_somebody_away(astronaut: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     anonymizer = Anonymizer(seed=1, steps=4, max_tries=2, gaze_tries=1)
     photo = read_photo(astronaut.image_rgb, max_pixels=10**7)

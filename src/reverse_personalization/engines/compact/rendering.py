@@ -17,14 +17,16 @@ from reverse_personalization.faces.face import ByteArray, FloatArray, Mesh
 from reverse_personalization.faces.regions import region_mask
 from reverse_personalization.faces.warping import interpolate, rasterise
 
-# Texels over which a change fades toward the face's outline.
-OUTLINE_FADE = 9.0
+# Texels over which a change fades toward the face's outline; where they are smaller than pixels by more than so much,
+# no seam shows, and over fewer, down to such a share: else little of a small face would change.
+OUTLINE_FADE, LARGE, LEAST_FADE = 9.0, 0.75, 0.5
 # Texels around the eyes that do not change, and over which the change begins.
 EYE_MARGIN, EYE_FADE = 0.0, 1.5
 MOUTH_FADE = 3.0
-# Photos have no edges from one pixel to the next: so many blur the borders of a change and of noses before cheeks,
-# where neighbours are so many times as many texels apart as elsewhere. Gaps up to so many pixels are closed there.
-PIXEL_BLUR, APART, CLOSED = 1.0, 2.5, 5
+# Photos have no edges from one pixel to the next: so many, but not more than so many texels, blur the borders of a
+# change, and so many those of noses before cheeks, where neighbours are so many times as many texels apart as elsewhere.
+# Gaps up to so many pixels are closed there.
+PIXEL_BLUR, MOST_BLUR, APART, CLOSED = 1.0, 1.5, 2.5, 5
 # Texels around the eyes over which nothing is moved: gaze is a matter of fractions of a pixel.
 EYE_REST = 8.0
 # Detail finer than so many texels is the grain of skin, hairs and camera, as far as it is no stronger than so many
@@ -88,10 +90,15 @@ class Renderer:
         """Prepare the fades of the canonical frame; parts of the face named in `keep` never change."""
         self._frame, self._keep = frame, tuple(keep)
         from_mouth = distance(polygons(frame.vertices, topology.INNER_LIPS))
-        inner = smoothstep(frame.inward / OUTLINE_FADE) * smoothstep(from_mouth / MOUTH_FADE)
-        self.fade: FloatArray = np.asarray(inner * smoothstep((frame.from_eyes - EYE_MARGIN) / EYE_FADE), np.float32)
+        from_eyes = smoothstep((frame.from_eyes - EYE_MARGIN) / EYE_FADE)
+        self._apart: FloatArray = np.asarray(smoothstep(from_mouth / MOUTH_FADE) * from_eyes, np.float32)
+        self.fade = self._fading(OUTLINE_FADE)
         self._inner = smoothstep((frame.inward - OUTLINE_FADE) / OUTLINE_FADE)
         self.mobility = _mobility(frame.vertices)
+
+    def _fading(self, outline: float) -> FloatArray:
+        """How much of each texel may change, SIZE x SIZE, that fades over so many toward the outline."""
+        return np.asarray(smoothstep(self._frame.inward / outline) * self._apart, np.float32)
 
     def laid(self, image_rgb: ByteArray, mesh: Mesh, coverage: FloatArray, shift: FloatArray) -> Laid:
         """A face whose texture is to change: worth keeping where it changes more than once.
@@ -115,14 +122,16 @@ class Renderer:
         def there(canonical: FloatArray) -> FloatArray:
             return _look_up(canonical, texel_x, texel_y) * inside
 
+        across, down = np.ptp(moved, 0) / np.ptp(self._frame.vertices, 0)
+        texel, large = float(across), float(max(across, down))
+        fading = there(self._fading(OUTLINE_FADE * float(np.clip(large / LARGE, LEAST_FADE, 1))))
         seen = there(coverage)
-        share = seen * cv2.GaussianBlur(there(self.fade), (0, 0), PIXEL_BLUR)
+        share = seen * cv2.GaussianBlur(fading, (0, 0), min(PIXEL_BLUR, MOST_BLUR * large))
         if self._keep:
             free = 1 - region_mask(self._keep, mesh.points - origin, size)
             seen, share = seen * free, share * free
         warped = _warp(image_rgb, field[..., :2] * self._moving(seen, texel_x, texel_y)[..., None], origin)
         grained, bearded = there(self._frame.grained * coverage), there(self._frame.bearded * coverage)
-        texel = float(np.ptp(moved[:, 0]) / np.ptp(self._frame.vertices[:, 0]))
         before, grain = image_rgb[rows, columns], _grain(warped, grained, bearded, texel)
         # What is seen too obliquely to be trusted comes to no more than a line there, which would stay.
         closed = cv2.morphologyEx(share, cv2.MORPH_CLOSE, np.ones((CLOSED, CLOSED), np.uint8))
