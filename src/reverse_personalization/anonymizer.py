@@ -38,6 +38,7 @@ from reverse_personalization.identity.registry import Registry
 from reverse_personalization.identity.verification import Check, Source
 from reverse_personalization.loading import ModelCard, load_people, load_verifier, model_cards, read_settings
 from reverse_personalization.media.images import Photo, read_photo
+from reverse_personalization.memory import freed_memory_given_back
 from reverse_personalization.noise import KeyedNoise
 from reverse_personalization.settings import Settings
 from reverse_personalization.threads import side_by_side
@@ -100,6 +101,7 @@ class Anonymizer:
         """
         return self.detector.detect(self._read(image).image_rgb)
 
+    @freed_memory_given_back()
     @one_blas_thread()
     def anonymize(
         self,
@@ -124,6 +126,7 @@ class Anonymizer:
             self._obscure_box(canvas, box)
         return canvas.finished()
 
+    @freed_memory_given_back()
     @one_blas_thread()
     def anonymize_batch(self, images: Sequence[Picture]) -> tuple[AnonymizedPhoto, ...]:
         """Replace every face of several pictures; the results are those of `anonymize`, one by one.

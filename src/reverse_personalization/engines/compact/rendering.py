@@ -23,9 +23,9 @@ OUTLINE_FADE, LARGE, LEAST_FADE = 9.0, 0.75, 0.5
 # Texels around the eyes that do not change, and over which the change begins.
 EYE_MARGIN, EYE_FADE = 0.0, 1.5
 MOUTH_FADE = 3.0
-# Photos have no edges from one pixel to the next: so many, but not more than so many texels, blur the borders of a
-# change, and so many those of noses before cheeks, where neighbours are so many times as many texels apart as elsewhere.
-# Gaps up to so many pixels are closed there.
+# Photos have no edges from one pixel to the next: so many blur the borders of a change, but not more than so many
+# texels, and those of noses before cheeks, where neighbours are so many times as many texels apart as elsewhere. Gaps
+# up to so many pixels are closed there.
 PIXEL_BLUR, MOST_BLUR, APART, CLOSED = 1.0, 1.5, 2.5, 5
 # Texels around the eyes over which nothing is moved: gaze is a matter of fractions of a pixel.
 EYE_REST = 8.0
