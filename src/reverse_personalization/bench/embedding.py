@@ -73,15 +73,15 @@ def embed_photos(
     found = []
     for done, path in enumerate(paths, 1):
         image_rgb = read_photo(path, max_pixels=MAX_PIXELS).image_rgb
-        image_rgb = image_rgb if size is None else _shrunk(image_rgb, detector, size)
+        image_rgb = image_rgb if size is None else shrunk(image_rgb, detector, size)
         found.append(embed_subject(image_rgb, detector, recognisers))
         if progress is not None:
             progress(done, len(paths))
     return {r.name: stack([None if f is None else f[r.name] for f in found]) for r in recognisers}
 
 
-def _shrunk(image_rgb: ByteArray, detector: Detector, size: float) -> ByteArray:
-    """A portrait in which the subject's longer side has so many pixels, if it had more."""
+def shrunk(image_rgb: ByteArray, detector: Detector, size: float) -> ByteArray:
+    """A portrait in which the longer side of the subject's face has so many pixels, if it had more."""
     face = middlemost(detector.detect(image_rgb), image_rgb)
     if face is None or face.size <= size:
         return image_rgb
