@@ -17,7 +17,8 @@ from reverse_personalization.faces.face import FloatArray
 from reverse_personalization.identity.base import Recogniser
 from reverse_personalization.identity.thresholds import SmallThreshold, Threshold
 
-# Pixels of faces' longer sides, from which on recognisers find different people more alike than on larger ones.
+# Pixels of small faces' longer sides; beyond the last, recognisers find different people no more alike than on photos
+# as they are.
 SIZES: Final = (12, 16, 20, 25, 32, 45, 64)
 
 

@@ -17,8 +17,8 @@ from reverse_personalization.faces.face import ByteArray, FloatArray, Mesh
 from reverse_personalization.faces.regions import region_mask
 from reverse_personalization.faces.warping import interpolate, rasterise
 
-# Texels over which a change fades toward the face's outline; where they are smaller than pixels by more than so much,
-# no seam shows, and over fewer, down to such a share: else little of a small face would change.
+# Texels over which a change fades toward the face's outline. Where a texel is smaller than such a share of a pixel, no
+# seam shows, and it fades over fewer, down to such a share: else little of a small face would change.
 OUTLINE_FADE, LARGE, LEAST_FADE = 9.0, 0.75, 0.5
 # Texels around the eyes that do not change, and over which the change begins.
 EYE_MARGIN, EYE_FADE = 0.0, 1.5
