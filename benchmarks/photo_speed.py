@@ -1,6 +1,6 @@
 """Seconds and memory of `revpers anonymize`, standard and draft, and of `deface`, a blur tool, on one photo.
 
-pip install deface
+pip install deface    # in an environment of its own, on the PATH: its OpenCV may be one that SFace does not run in
 python benchmarks/photo_speed.py PHOTO
 """
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
+from reverse_personalization.errors import EngineError
 from reverse_personalization.faces.face import Face
 from reverse_personalization.identity.base import Recogniser, cosine
+from reverse_personalization.identity.sface import SFace
 from reverse_personalization.identity.thresholds import threshold
 
 
@@ -59,3 +62,9 @@ def test_similarity_is_of_every_pair(recogniser: Recogniser) -> None:
 def test_cosine_ignores_length() -> None:
     a, b = np.array([3, 4], np.float32), np.array([[30, 40], [-4, 3], [-3, -4]], np.float32)
     np.testing.assert_allclose(cosine(a, b), [[1, 0, -1]], atol=1e-6)
+
+
+def test_an_opencv_that_cannot_run_sface_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cv2, "__version__", "5.0.0")
+    with pytest.raises(EngineError, match="OpenCV 5.0.0.*pip install"):
+        SFace()

@@ -358,10 +358,10 @@ def _unprocessed(job: Job, faces: Sequence[FaceResult]) -> Failure | None:
     count = sum(face.failed for face in faces)
     if not count:
         return None
-    what = "a face" if count == 1 else f"{count} faces"
+    what, were = ("a face", "was") if count == 1 else (f"{count} faces", "were")
     return failure_of(
         EngineError(
-            f"{job.source}: {what} could not be processed because of an error, and was obscured; "
+            f"{job.source}: {what} could not be processed because of an error, and {were} obscured; "
             "run again with REVPERS_DEBUG=1 for details."
         )
     )
