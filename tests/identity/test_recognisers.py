@@ -66,5 +66,5 @@ def test_cosine_ignores_length() -> None:
 
 def test_an_opencv_that_cannot_run_sface_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cv2, "__version__", "5.0.0")
-    with pytest.raises(EngineError, match="OpenCV 5.0.0.*pip install"):
+    with pytest.raises(EngineError, match=r"OpenCV 5\.0\.0.*pip install"):
         SFace()
