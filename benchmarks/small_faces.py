@@ -13,7 +13,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from reverse_personalization.bench.embedding import MAX_PIXELS, shrunk
+from reverse_personalization.bench.embedding import MAX_PIXELS, middlemost, shrunk
 from reverse_personalization.faces.detection import YuNetDetector
 from reverse_personalization.media.images import photos_below, read_photo
 
@@ -27,7 +27,9 @@ def main() -> None:
     given = parser.parse_args()
     detector, photos = YuNetDetector(turned=False), list(photos_below(given.dataset))
     for photo in photos:
-        small = shrunk(read_photo(photo, max_pixels=MAX_PIXELS).image_rgb, detector, given.size)
+        picture = read_photo(photo, max_pixels=MAX_PIXELS).image_rgb
+        face = middlemost(detector.detect(picture), picture)
+        small = picture if face is None or face.size <= given.size else shrunk(picture, face, given.size)
         written = (given.out / photo.relative_to(given.dataset)).with_suffix(".png")
         written.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(small).save(written)

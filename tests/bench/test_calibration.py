@@ -29,7 +29,7 @@ def test_the_threshold_has_the_stated_rate(rate: float, people: list[Person]) ->
     (fitted,) = calibrate(
         people, ColourDetector(), [recogniser], false_match_rate=rate, dataset="colours", command="test"
     )
-    first = embed_photos([person.photos[0] for person in people], ColourDetector(), [recogniser])["sface"]
+    first = embed_photos([person.photos[0] for person in people], ColourDetector(), [recogniser], [np.inf])[0]["sface"]
     impostors = recogniser.similarity(first, first)[np.triu_indices(len(people), 1)]
     assert (impostors > fitted.similarity).mean() == pytest.approx(rate, abs=2 / len(impostors))
     assert (fitted.people, fitted.impostor_pairs, fitted.genuine_pairs) == (60, 1770, 60)

@@ -51,20 +51,19 @@ def calibrate(
     second = [people[i].photos[1] for i in several]
     parts = slice(len(first)), slice(len(first), None)
 
-    def fitted(size: float | None) -> dict[str, _Fitted]:
-        what = "embedding faces as they are" if size is None else f"embedding faces of {size:g} pixels"
-        tell = partial(report, what)
-        embedded = embed_photos([*first, *second], detector, recognisers, size=size, progress=tell)
+    def fitted(embedded: dict[str, FloatArray]) -> dict[str, _Fitted]:
         one, other = ({name: rows[part] for name, rows in embedded.items()} for part in parts)
         return {r.name: _fit(r, one[r.name], several, other[r.name], false_match_rate) for r in recognisers}
 
-    as_they_are, smaller = fitted(None), {size: fitted(size) for size in SIZES}
+    tell = partial(report, "embedding faces of every size")
+    of_sizes = embed_photos([*first, *second], detector, recognisers, (np.inf, *SIZES), progress=tell)
+    as_they_are, *smaller = map(fitted, of_sizes)
     return tuple(
         Threshold(
             recogniser=recogniser.name,
             **as_they_are[recogniser.name]._asdict(),
             false_match_rate=false_match_rate,
-            smaller=tuple(_small(size, of[recogniser.name]) for size, of in smaller.items()),
+            smaller=tuple(_small(size, of[recogniser.name]) for size, of in zip(SIZES, smaller, strict=True)),
             dataset=dataset,
             weights_sha256=weights.entry(recogniser.name).sha256,
             command=command,

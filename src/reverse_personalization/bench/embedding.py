@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from reverse_personalization.faces.detection import Detector
-from reverse_personalization.faces.face import ByteArray, FloatArray
+from reverse_personalization.faces.face import ByteArray, Face, FloatArray
 from reverse_personalization.identity.base import Recogniser
 from reverse_personalization.media.images import read_photo
 
@@ -40,51 +40,51 @@ def middlemost(faces: Sequence[B], image_rgb: ByteArray) -> B | None:
     return min(faces, key=distance, default=None)
 
 
-def embed_subject(
-    image_rgb: ByteArray, detector: Detector, recognisers: Sequence[Recogniser]
-) -> dict[str, FloatArray] | None:
-    """Embeddings of a portrait's subject by each recogniser, or None where no face is found."""
-    face = middlemost(detector.detect(image_rgb), image_rgb)
-    if face is None:
-        return None
-    return {recogniser.name: recogniser.embed(image_rgb, face) for recogniser in recognisers}
-
-
 def embed_photos(
     paths: Sequence[Path],
     detector: Detector,
     recognisers: Sequence[Recogniser],
+    sizes: Sequence[float],
     *,
-    size: float | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> dict[str, FloatArray]:
+) -> list[dict[str, FloatArray]]:
     """Embeddings of many portraits' subjects.
 
     Args:
         paths: of the photos.
         detector: finds the subjects.
         recognisers: by whose networks they are embedded.
-        size: pixels of the subject's longer side to which each photo is shrunk before; as they are by default.
+        sizes: pixels of the longer side of the subject's face, to which photos are shrunk if it has more.
         progress: called with the photos done and their number.
 
     Returns:
-        For each recogniser's name float32 n x d, in the order of `paths`; NaN where no face is found.
+        For each size, and each recogniser's name, float32 n x d, in the order of `paths`; NaN where no face is found.
     """
     found = []
     for done, path in enumerate(paths, 1):
         image_rgb = read_photo(path, max_pixels=MAX_PIXELS).image_rgb
-        image_rgb = image_rgb if size is None else shrunk(image_rgb, detector, size)
-        found.append(embed_subject(image_rgb, detector, recognisers))
+        face = middlemost(detector.detect(image_rgb), image_rgb)
+        found.append([_embedded(image_rgb, face, size, detector, recognisers) for size in sizes])
         if progress is not None:
             progress(done, len(paths))
-    return {r.name: stack([None if f is None else f[r.name] for f in found]) for r in recognisers}
+    return [
+        {r.name: stack([None if row is None else row[r.name] for row in rows]) for r in recognisers}
+        for rows in zip(*found, strict=True)
+    ]
 
 
-def shrunk(image_rgb: ByteArray, detector: Detector, size: float) -> ByteArray:
-    """A portrait in which the longer side of the subject's face has so many pixels, if it had more."""
-    face = middlemost(detector.detect(image_rgb), image_rgb)
-    if face is None or face.size <= size:
-        return image_rgb
+def _embedded(
+    image_rgb: ByteArray, face: Face | None, size: float, detector: Detector, recognisers: Sequence[Recogniser]
+) -> dict[str, FloatArray] | None:
+    """A portrait's subject by each recogniser, no larger than so many pixels, or None where no face is found."""
+    if face is not None and face.size > size:
+        image_rgb = shrunk(image_rgb, face, size)
+        face = middlemost(detector.detect(image_rgb), image_rgb)
+    return None if face is None else {recogniser.name: recogniser.embed(image_rgb, face) for recogniser in recognisers}
+
+
+def shrunk(image_rgb: ByteArray, face: Face, size: float) -> ByteArray:
+    """A picture in which a face's longer side has so many pixels."""
     share = size / face.size
     return np.asarray(cv2.resize(image_rgb, None, fx=share, fy=share, interpolation=cv2.INTER_AREA), np.uint8)
 
