@@ -21,6 +21,7 @@ RUNS: tuple[dict[str, object], ...] = (
     {"guidance": -5},
     {"attributes": "an old man"},
     {"attributes": "a young woman"},
+    {"attributes": "a man with a beard"},
 )
 
 

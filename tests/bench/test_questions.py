@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import pytest
@@ -12,8 +13,18 @@ from PIL import Image
 from scipy.stats import mannwhitneyu
 from typer.testing import CliRunner
 
-from reverse_personalization.bench.judging import Judge, area_under_curve, kept_attributes, labelled, train_judges
+from reverse_personalization.bench.asking import ask
+from reverse_personalization.bench.judging import (
+    Judge,
+    area_under_curve,
+    features,
+    kept_attributes,
+    labelled,
+    train_judges,
+)
+from reverse_personalization.bench.methods import EngineMethod
 from reverse_personalization.bench.observing import Observation
+from reverse_personalization.bench.running import Bench
 from reverse_personalization.bench.statistics import Rate
 from reverse_personalization.bench.strength import Curve, fit_curve
 from reverse_personalization.cli.bench import app
@@ -42,6 +53,8 @@ def test_judges_learn_from_some_and_are_measured_on_others() -> None:
     assert 0.35 < guesser.area < 0.65
     with pytest.raises(InputError, match="Too few"):
         train_judges(given, {"beard": np.zeros(400, np.float32)}, learners)
+    some = {"beard": np.zeros(400, np.float32), "woman": labels}
+    assert [judge.attribute for judge in train_judges(given, some, learners)] == ["woman"]
 
 
 def test_the_area_under_the_curve_is_that_of_its_definition() -> None:
@@ -74,6 +87,33 @@ def test_labels_say_nothing_where_the_prompt_does_not() -> None:
     np.testing.assert_array_equal(labelled(photos, prompts, "woman"), [1, 0, np.nan])
     np.testing.assert_array_equal(labelled(photos, prompts, "beard"), [0, 1, np.nan])
     np.testing.assert_array_equal(labelled(photos, prompts, "child"), [0, 0, np.nan])
+    aged = {"a.jpg": "60-year-old man", "b.jpg": "44-year-old man", "c.jpg": "50-year-old woman"}
+    np.testing.assert_array_equal(labelled(photos, aged, "old"), [1, 0, np.nan])
+    np.testing.assert_array_equal(labelled(photos, prompts, "old"), [np.nan, 1, np.nan])
+
+
+def test_judges_look_by_whom_they_are_told(seen_of: Callable[[float], Observation]) -> None:
+    seen = replace(seen_of(1), embeddings={"sface": np.array([3, 4], np.float32), "mine": np.array([5], np.float32)})
+    np.testing.assert_allclose(features([seen]), [[1, 0.6, 0.8]])
+    np.testing.assert_allclose(features([seen], ["mine"]), [[1]])
+
+
+def test_a_wish_that_nobody_judges_is_not_measured(seen_of: Callable[[float], Observation]) -> None:
+    class Answering:
+        source: ClassVar = [
+            replace(seen_of(x), expression=np.full(3, x + n, np.float32)) for n, x in enumerate((-1, -1, 1))
+        ]
+
+        def results(self, method: EngineMethod) -> list[Observation]:
+            """As asked, for once."""
+            return [seen_of(1 if "woman" in method.name else -1)] * 3
+
+    woman = Judge("woman", np.array([1.0, 0.0, 0.0]), 1.0, 100)
+    answers = ask(cast(Bench, Answering()), [woman], seed=0)
+    assert [(one.asked, one.after.hits, one.after.trials, one.before.hits) for one in answers] == [
+        ("a woman", 2, 2, 0),
+        ("a man", 1, 1, 1),
+    ]
 
 
 @pytest.fixture(scope="module")

@@ -19,11 +19,13 @@ from reverse_personalization.engines.compact.parts import read_parts
 from reverse_personalization.engines.compact.population import Population
 from reverse_personalization.engines.compact.textures import luma_of
 from reverse_personalization.errors import InputError
+from reverse_personalization.prompts import read_prompts
 from reverse_personalization.training import effects as effects_module
+from reverse_personalization.training.beards import LEAST_MEN, measure_beards
 from reverse_personalization.training.dataset import TrainingFaces, build_dataset
 from reverse_personalization.training.effects import light_of, measure_effects
 from reverse_personalization.training.glasses import AROUND_EYES, measure_glasses
-from reverse_personalization.training.labels import Labels, read_labels
+from reverse_personalization.training.labels import BY_EYE, HAIR, Labels, read_labels
 from reverse_personalization.training.population_fitting import (
     GUIDANCE_UNIT,
     find_glasses,
@@ -59,13 +61,30 @@ def test_labels_are_read_from_prompts(tmp_path: Path) -> None:
         '"b.jpg","CC0","Black | boy | wearing glasses | beard"\n'
     )
     values = read_labels(tmp_path, ["a.jpg", "b.jpg", "c.jpg", "twfy_mpsOfficial/d.jpg"]).values
-    np.testing.assert_array_equal(values["age"], [22, 9, np.nan, 52])
+    np.testing.assert_array_equal(values["growth"], [20, 9, np.nan, np.nan])
+    np.testing.assert_array_equal(values["ageing"], [2, 0, np.nan, np.nan])
     np.testing.assert_array_equal(values["woman"], [1, 0, np.nan, np.nan])
-    seen = read_labels(tmp_path, ["congress_modern/A000148.jpg", "congress_modern/A000370.jpg"]).values["woman"]
-    np.testing.assert_array_equal(seen, [0, 1])
     np.testing.assert_array_equal(values["glasses"], [0, 1, np.nan, np.nan])
     np.testing.assert_array_equal(values["black"], [np.nan, 1, np.nan, np.nan])
-    assert np.isnan(read_labels(tmp_path / "nowhere", ["a.jpg"]).values["age"]).all()
+    assert np.isnan(read_labels(tmp_path / "nowhere", ["a.jpg"]).values["growth"]).all()
+
+
+def test_labels_are_what_was_seen_in_photos_of_ours(tmp_path: Path) -> None:
+    seen = read_prompts(BY_EYE)
+    assert len(seen) > 2900
+    values = read_labels(tmp_path, list(seen)).values
+    assert np.isfinite(values["growth"] + values["ageing"]).all()
+    assert values["ageing"].max() > 60
+    assert values["growth"].min() < 3
+    of_women = values["woman"] == 1
+    assert 900 < of_women.sum() < 1400
+    assert np.nanmean(values["beard"][of_women]) < 0.01
+    goatees = np.array(["goatee" in prompt for prompt in seen.values()])
+    assert np.isnan(values["moustache"][goatees]).all()
+    assert (values["beard"][goatees] > 0.5).all()
+    assert all(any(word in prompt for prompt in seen.values()) for word in HAIR)
+    of_all = np.nan_to_num(values["beard"])
+    assert 0.05 < (of_all == 1).mean() < (of_all > 0).mean() < 0.2
 
 
 def made_up(n: int = 1500, d: int = 40) -> Any:
@@ -77,7 +96,7 @@ def made_up(n: int = 1500, d: int = 40) -> Any:
     embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
     values = {name: np.full(n, np.nan, np.float32) for name in (*NAMES, "glasses")}
     values["woman"][:600] = codes[:600, 5] > 0
-    values["age"][:600] = 40 + 10 * codes[:600, 6]
+    values["ageing"][:600] = 20 + 10 * codes[:600, 6]
     values["glasses"][:600] = codes[:600, 7] > 1.5
     kept = (np.arange(d) < 2).astype(np.float32)
     return codes, embeddings.astype(np.float32), Labels(values), kept
@@ -93,7 +112,7 @@ def test_the_population_finds_what_is_in_the_data() -> None:
     assert ((expected - codes[untouched])[:, 10:20] ** 2).mean() < 0.6 * null
     assert not expected[:, :2].any()
     told = np.array([population.attributes(c, e) for c, e in zip(codes[untouched], embeddings[untouched], strict=True)])
-    assert np.corrcoef(told[:, NAMES.index("age")], codes[untouched, 6])[0, 1] > 0.9
+    assert np.corrcoef(told[:, NAMES.index("ageing")], codes[untouched, 6])[0, 1] > 0.9
     assert np.corrcoef(told[:, NAMES.index("woman")], codes[untouched, 5])[0, 1] > 0.6
     # Attributes of which nothing is known steer nothing.
     assert not tensors["attributes"][NAMES.index("indian")].any()
@@ -105,6 +124,29 @@ def test_glasses_are_found_and_without_labels_none() -> None:
     assert codes[found, 7].mean() > codes[~found, 7].mean() + 1
     nothing = Labels({name: np.full(len(codes), np.nan, np.float32) for name in (*NAMES, "glasses")})
     assert not find_glasses(codes, nothing, np.ones(len(codes), bool)).any()
+
+
+def test_beards_are_found_where_bearded_men_are_darker(hopper: Any, tmp_path: Path) -> None:
+    Image.fromarray(hopper.image_rgb).save(tmp_path / "a.png")
+    one = build_dataset(tmp_path)
+    codec = FaceCodec(read_parts()["codec"])
+    chin = one.vertices[0][152][1] - 0.35 * (one.vertices[0][152][1] - one.vertices[0][1][1])
+    dark = one.crop[0].copy()
+    dark[int(chin) :] = dark[int(chin) :] * 0.5
+    count = 2 * LEAST_MEN
+    crops = np.stack([one.crop[0]] * LEAST_MEN + [dark] * LEAST_MEN)
+    repeated = [np.stack([array[0]] * count) for array in (one.vertices, one.embedding)]
+    faces = TrainingFaces(np.array(["a"] * count), crops, *repeated)
+    beard = np.repeat([0.0, 1.0], LEAST_MEN).astype(np.float32)
+    same = {name: np.full(count, value, np.float32) for name, value in (("woman", 0), ("growth", 20), ("moustache", 0))}
+    everybody, shape = np.ones(count, bool), codec.mean_shape
+    found = measure_beards(faces, everybody, Labels(same | {"beard": beard}), shape)
+    x, y = np.round(codec.frame.vertices[199]).astype(int)
+    assert found["beard"][y, x] > 0.2
+    assert not found["beard"][: int(codec.frame.vertices[2, 1]) - 6].any()
+    assert not found["moustache"].any()
+    fewer = measure_beards(faces, everybody & (np.arange(count) > 0), Labels(same | {"beard": beard}), shape)
+    assert not fewer["beard"].any()
 
 
 def test_patterns_of_glasses_lie_around_the_eyes(astronaut: Any, tmp_path: Path) -> None:

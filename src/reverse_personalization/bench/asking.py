@@ -15,7 +15,7 @@ from reverse_personalization.bench.datasets import Person, draw_trials
 from reverse_personalization.bench.judging import Judge, features, learn
 from reverse_personalization.bench.methods import EngineMethod
 from reverse_personalization.bench.observing import Observation
-from reverse_personalization.bench.running import Bench, Report
+from reverse_personalization.bench.running import Bench, Evaluators, Report
 from reverse_personalization.bench.statistics import Rate
 
 # What is asked for, and what the judge should then say.
@@ -26,6 +26,8 @@ ASKED: Final = {
     "clean-shaven": ("beard", False),
     "a child": ("child", True),
     "50 years old": ("child", False),
+    "an old person": ("old", True),
+    "a young person": ("old", False),
 }
 
 
@@ -52,15 +54,20 @@ class Answer:
     expression: float
 
 
-def ask(bench: Bench, judges: Sequence[Judge], *, seed: int) -> list[Answer]:
-    """Anonymize every trial with each wish of `ASKED`, and let the judges say what came out."""
-    source = features(bench.source)
-    plain = features(_results(bench, None, seed))
+def ask(bench: Bench, judges: Sequence[Judge], *, seed: int, by: Sequence[str] = ()) -> list[Answer]:
+    """Anonymize every trial with each wish of `ASKED` that there is a judge for, and let it say what came out.
+
+    Judges judge `by` the recognisers that they learned by.
+    """
+    source = features(bench.source, by)
+    plain = features(_results(bench, None, seed), by)
     answers = []
     for wish, (attribute, wanted) in ASKED.items():
-        judge = next(judge for judge in judges if judge.attribute == attribute)
+        judge = next((judge for judge in judges if judge.attribute == attribute), None)
+        if judge is None:
+            continue
         seen = _results(bench, wish, seed)
-        given = features(seen)
+        given = features(seen, by)
         open_to = np.isfinite(given + plain + source).all(1) & ((judge.says(source) > 0.5) != wanted)
         count = int(open_to.sum())
         before, after = ((judge.says(of[open_to]) > 0.5) == wanted for of in (plain, given))
@@ -88,13 +95,33 @@ def _results(bench: Bench, wish: str | None, seed: int) -> list[Observation]:
 
 
 def judged_bench(
-    folder: Path, prompts: Mapping[str, str], kept: Path, *, limit: int, seed: int, report: Report
+    folder: Path,
+    prompts: Mapping[str, str],
+    kept: Path,
+    *,
+    limit: int,
+    seed: int,
+    report: Report,
+    evaluators: Evaluators,
 ) -> tuple[Bench, list[Judge]]:
     """Judges that learned from one half of labelled photos, and a bench of `limit` photos of the other half.
+
+    The recognisers of `evaluators`, if any, judge in place of those that are built in, which guide.
 
     Raises:
         InputError: too few photos are labelled.
     """
-    judges, others = learn(folder, prompts, kept, seed=seed, workers=os.cpu_count() or 1, report=report)
+    workers = os.cpu_count() or 1
+    judges, others = learn(
+        folder,
+        prompts,
+        kept,
+        seed=seed,
+        workers=workers,
+        report=report,
+        files=evaluators.networks,
+        by=[recogniser.name for recogniser in evaluators.recognisers],
+    )
     people = [Person(photo.stem, (photo,)) for photo in sorted(others[:limit])]
-    return Bench(people, draw_trials(people), kept, workers=os.cpu_count() or 1, report=report), judges
+    bench = Bench(people, draw_trials(people), kept, evaluators=evaluators, workers=workers, report=report)
+    return bench, judges

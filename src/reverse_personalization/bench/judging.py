@@ -24,7 +24,10 @@ JUDGED: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "woman": (("woman", "girl"), ("man", "boy")),
     "beard": (("beard", "moustache"), ("woman", "girl", "boy")),
     "child": (("boy", "girl"), ("man", "woman")),
+    "old": ((), ()),
 }
+# Years below which, where a prompt tells them, somebody is a child; from which on old; and below which not.
+CHILD, OLD, NOT_OLD = 18, 60, 45
 PENALTY = 3.0
 # Fewest labelled photos of either kind.
 LEAST = 12
@@ -56,15 +59,17 @@ def labelled(photos: Sequence[Path], prompts: Mapping[str, str], attribute: str)
     there, missing = JUDGED[attribute]
     told = [prompts.get(photo.name, "") for photo in photos]
     values = [1.0 if says(t, there) else 0.0 if says(t, missing) else np.nan for t in told]
+    ages = np.array([age_of(t) for t in told])
     if attribute == "child":
-        ages = [age_of(t) for t in told]
-        values = [float(a < 18) if np.isfinite(a) else v for a, v in zip(ages, values, strict=True)]
+        return np.where(np.isfinite(ages), ages < CHILD, values).astype(np.float32)
+    if attribute == "old":
+        return np.where(ages >= OLD, 1, np.where(ages < NOT_OLD, 0, np.nan)).astype(np.float32)
     return np.array(values, np.float32)
 
 
-def features(seen: Sequence[Observation]) -> FloatArray:
-    """Embeddings of all recognisers, each of length 1, n x d; NaN where no face is found."""
-    names = sorted(seen[0].embeddings)
+def features(seen: Sequence[Observation], by: Sequence[str] = ()) -> FloatArray:
+    """Embeddings `by` some recognisers, or else by all, each of length 1, n x d; NaN where no face is found."""
+    names = sorted(by or seen[0].embeddings)
     parts = [np.stack([o.embeddings[name] for o in seen]) for name in names]
     return np.concatenate([part / np.linalg.norm(part, axis=1, keepdims=True) for part in parts], 1)
 
@@ -72,8 +77,10 @@ def features(seen: Sequence[Observation]) -> FloatArray:
 def train_judges(given: FloatArray, labels: Mapping[str, FloatArray], learners: NDArray[np.bool_]) -> list[Judge]:
     """A judge for each attribute, from those of n photos that are learners; its area is measured on the others.
 
+    There is none of what too few photos are labelled with.
+
     Raises:
-        InputError: too few photos are labelled.
+        InputError: that is so of all.
     """
     usable = np.isfinite(given).all(1)
     # The bias is not penalised.
@@ -83,14 +90,16 @@ def train_judges(given: FloatArray, labels: Mapping[str, FloatArray], learners: 
         known = usable & np.isfinite(values)
         some, others = known & learners, known & ~learners
         if min(np.bincount(values[part].astype(int), minlength=2).min() for part in (some, others)) < LEAST:
-            raise InputError(
-                f"Too few photos are labelled to judge {attribute}; {LEAST} of each kind are needed twice."
-            )
+            continue
         x = np.column_stack([given[some], np.ones(int(some.sum()))])
         weights = fit_logistic(x, values[some], np.ones(len(x)), penalty)
         judge = Judge(attribute, weights, 0.0, 0)
         area = area_under_curve(judge.says(given[others]), values[others])
         judges.append(Judge(attribute, weights, area, int(others.sum())))
+    if not judges:
+        raise InputError(
+            f"Too few photos are labelled to judge {', '.join(labels)}; {LEAST} of each kind are needed twice."
+        )
     return judges
 
 
@@ -109,8 +118,11 @@ def learn(
     workers: int,
     report: Callable[[str, int, int], None],
     files: tuple[OnnxFile | PluginName, ...] = (),
+    by: Sequence[str] = (),
 ) -> tuple[list[Judge], list[Path]]:
     """Judges that learned from one half of the photos below a folder that have a prompt, and the other half.
+
+    They judge by all recognisers, those of `files` too, or `by` some of them.
 
     Raises:
         InputError: too few photos are labelled.
@@ -129,7 +141,7 @@ def learn(
         progress=lambda done, total: report("observing labelled photos", done, total),
     )
     labels = {name: labelled(photos, prompts, name) for name in JUDGED}
-    return train_judges(features(seen), labels, learners), [photos[i] for i in drawn[1::2]]
+    return train_judges(features(seen, by), labels, learners), [photos[i] for i in drawn[1::2]]
 
 
 def kept_attributes(judges: Sequence[Judge], before: Sequence[Observation], after: Sequence[Observation]) -> list[Rate]:

@@ -228,16 +228,29 @@ def attributes(
     out: Out,
     limit: Limit = 100,
     seed: Seed = 0,
+    recogniser: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=FILE.onnx[,bgr], or a plugin's name: judges in place of those that guide; repeatable."),
+    ] = None,
 ) -> None:
     """Measure how often strangers become what `--attributes` asks for, by judges that learned from other photos."""
     from reverse_personalization.bench.asking import ask, judged_bench
+    from reverse_personalization.bench.running import Evaluators
     from reverse_personalization.bench.subsets import prompts_by_name
 
+    evaluators = Evaluators(recognisers=tuple(_recogniser(text) for text in recogniser or ()))
+    by = [one.name for one in evaluators.recognisers]
     with steps() as progress:
         bench, judges = judged_bench(
-            photos, prompts_by_name(labels), out / "cache", limit=limit, seed=seed, report=progress
+            photos,
+            prompts_by_name(labels),
+            out / "cache",
+            limit=limit,
+            seed=seed,
+            report=progress,
+            evaluators=evaluators,
         )
-        answers = ask(bench, judges, seed=seed)
+        answers = ask(bench, judges, seed=seed, by=by)
     for judge in judges:
         typer.echo(f"judge of {judge.attribute}: area under curve {judge.area:.3f} on {judge.people} others' photos")
     for answer in answers:

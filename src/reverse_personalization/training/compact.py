@@ -13,6 +13,7 @@ from reverse_personalization.engines.compact.denoiser import Expectation, predic
 from reverse_personalization.engines.compact.population import Population
 from reverse_personalization.faces.face import FloatArray
 from reverse_personalization.inversion import STABLE_DIFFUSION
+from reverse_personalization.training.beards import measure_beards
 from reverse_personalization.training.codec_fitting import FittedCodec, fit_codec, measure_faces
 from reverse_personalization.training.dataset import Report, faces_of, held_out, silent
 from reverse_personalization.training.effects import light_of, measure_effects
@@ -22,7 +23,7 @@ from reverse_personalization.training.population_fitting import find_glasses, fi
 
 CODE_LIMIT = 4.0
 TIMESTEPS = range(50, 1000, 50)
-HALVED = ("codec.texture_basis", "codec.shape_basis")
+HALVED = ("codec.texture_basis", "codec.shape_basis", "hair.moustache", "hair.beard")
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,8 @@ def train_compact(data: Path, out: Path, *, report: Report = silent) -> Measured
     population["glasses"] = measure_glasses(
         faces, seen, fitted.tensors, progress=lambda done, total: report("looking at glasses", done, total)
     )
-    _export({"codec": fitted.tensors, "population": population}, out)
+    hair = measure_beards(faces, used, labels, fitted.tensors["mean_shape"])
+    _export({"codec": fitted.tensors, "population": population, "hair": hair}, out)
     tested = measured.usable & held & ~glasses
     losses = _losses(Population(population, kept), codes[tested], faces.embedding[tested])
     with_glasses, without, untouched = (int(m.sum()) // 2 for m in (seen & glasses, used, tested))

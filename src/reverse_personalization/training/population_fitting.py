@@ -20,7 +20,7 @@ LEAST_LABELLED = 20
 EMBEDDING_SCALE = float(np.sqrt(128))
 # Shares of the unlabelled faces that surely have an attribute, or surely do not, once they are sorted by a
 # first probe: real faces are not labelled, and differ from generated ones.
-SURE: Final = {"glasses": (0.07, 0.6), "beard": (0.05, 0.6)}
+SURE: Final = {"glasses": (0.07, 0.6)}
 ROUNDS = 2
 # What a change of the light costs guidance, where a change that is none costs 1, and the share of the best fit that one
 # unit of guidance moves: -5, the mildest of the paper, is then as mild as sheets of faces bear.

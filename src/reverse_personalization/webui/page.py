@@ -133,7 +133,10 @@ def _fields() -> list[Any]:
     """Strength, wishes and seed."""
     strength = gr.Slider(0.5, 2, value=work.DEFAULTS.strength, step=0.05, label="How different", info=STRENGTH)
     attributes = gr.Dropdown(
-        ["", "younger", "older", "a child", "a young woman", "a young man", "an old woman", "an old man"],
+        [
+            *("", "younger", "older", "a child", "a young woman", "a young man", "an old woman", "an old man"),
+            *("a man with a beard", "clean-shaven"),
+        ],
         value="",
         allow_custom_value=True,
         label="Who they should be",

@@ -9,12 +9,15 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from reverse_personalization.engines.compact.beards import KINDS
 from reverse_personalization.errors import UsageError
 from reverse_personalization.faces.face import FloatArray
 
-NAMES: Final = ("age", "woman", "beard", "black", "east asian", "indian", "white")
-"""Attributes that show in codes: age in years, the others from 0 to 1. The last four stay as they are, like
-the skin's tone."""
+NAMES: Final = ("growth", "ageing", "woman", "moustache", "beard", "black", "east asian", "indian", "white")
+"""Attributes that show in codes: years up to `GROWN`, years from then on, as growing up changes faces otherwise than
+growing old, and the others from 0 to 1. The last four stay as they are, like the skin's tone."""
+GROWN: Final = 20.0
+OF_AGE: Final = slice(0, 2)
 AGES: Final = {
     **dict.fromkeys(("baby", "infant", "toddler"), 2.0),
     **dict.fromkeys(("child", "kid", "boy", "girl"), 9.0),
@@ -29,9 +32,13 @@ WOMAN: Final = {
     **dict.fromkeys(("man", "men", "male", "boy", "gentleman", "masculine"), 0.0),
 }
 BEARD: Final = {
-    **dict.fromkeys(("beard", "bearded", "moustache"), 1.0),
+    **dict.fromkeys(("beard", "bearded"), 1.0),
     **dict.fromkeys(("clean-shaven", "shaven", "beardless"), 0.0),
 }
+MOUSTACHE: Final = BEARD | {"moustache": 1.0}
+BEARDLESS: Final = 14.0
+"""Years up to which nobody has a beard; women have none either, unless it is asked for."""
+OLDEST: Final = 95.0
 WRINKLED: Final = 40.0
 YOUTHFUL: Final = 25.0
 """Ages in years from which on, and up to which, skin is asked to show them."""
@@ -53,23 +60,27 @@ class Wish:
         age: years.
         older: years added to the source's apparent age.
         woman: 1 for a woman's, 0 for a man's face.
-        beard: 1 with, 0 without.
+        moustache: 1 with, 0 without.
+        beard: on chin and cheeks, 1 with, 0 without.
     """
 
     age: float | None = None
     older: float = 0.0
     woman: float | None = None
+    moustache: float | None = None
     beard: float | None = None
 
     @property
     def asked(self) -> NDArray[np.bool_]:
         """For each attribute, in the order of `NAMES`, whether the wish says anything of it: bool k."""
-        asked = {
-            "age": self.age is not None or self.older != 0,
-            "woman": self.woman is not None,
-            "beard": self.beard is not None,
-        }
-        return np.array([asked.get(name, False) for name in NAMES])
+        of_age = self.age is not None or self.older != 0
+        asked = {name for name, value in self._plain.items() if value is not None}
+        return np.array([of_age] * 2 + [name in asked for name in NAMES[OF_AGE.stop :]])
+
+    @property
+    def _plain(self) -> dict[str, float | None]:
+        """What is wished of attributes other than age."""
+        return {"woman": self.woman, "moustache": self.moustache, "beard": self.beard}
 
     @property
     def roughness(self) -> float:
@@ -78,14 +89,25 @@ class Wish:
             return ROUGH
         return SMOOTH if self.older < 0 or (self.age is not None and self.age <= YOUTHFUL) else 1.0
 
+    def hair(self, attributes: FloatArray) -> FloatArray:
+        """How much more of each kind of beard (`beards.KINDS`) a face with such attributes should have, float32 2."""
+        rows = [NAMES.index(kind) for kind in KINDS]
+        return (self.applied(attributes) - attributes)[rows]
+
     def applied(self, attributes: FloatArray) -> FloatArray:
         """Attributes (float32 k, in the order of `NAMES`) with the wish fulfilled."""
         wanted = attributes.copy()
-        for name, value in (("age", self.age), ("woman", self.woman), ("beard", self.beard)):
+        for name, value in self._plain.items():
             if value is not None:
                 wanted[NAMES.index(name)] = value
-        wanted[NAMES.index("age")] = np.clip(wanted[NAMES.index("age")] + self.older, 0, 95)
+        age = float(attributes[OF_AGE].sum()) if self.age is None else self.age
+        wanted[OF_AGE] = of_years(float(np.clip(age + self.older, 0, OLDEST)))
         return wanted
+
+
+def of_years(age: float) -> tuple[float, float]:
+    """Growth and ageing of an age in years."""
+    return min(age, GROWN), max(age - GROWN, 0.0)
 
 
 def read_wish(prompt: str | None) -> Wish:
@@ -105,14 +127,17 @@ def read_wish(prompt: str | None) -> Wish:
         what = f'"{unknown[0]}"' if unknown else f'"{prompt}"'
         raise UsageError(
             f"--attributes: the compact engine does not know {what}; ask for an age (young, older, "
-            "40 years old), a man or a woman, a beard or clean-shaven, or use --engine sdxl."
+            "40 years old), a man or a woman, a beard, a moustache or clean-shaven, or use --engine sdxl."
         )
     age = float(years[1]) if years else _last(AGES, words)
+    woman, moustache, beard = (_last(meanings, words) for meanings in (WOMAN, MOUSTACHE, BEARD))
+    if woman == 1.0 or (age is not None and age <= BEARDLESS):
+        moustache, beard = moustache or 0.0, beard or 0.0
     shifts = sum(SHIFTS.get(word, 0.0) for word in words)
-    return Wish(age=age, older=shifts, woman=_last(WOMAN, words), beard=_last(BEARD, words))
+    return Wish(age=age, older=shifts, woman=woman, moustache=moustache, beard=beard)
 
 
-_KNOWN: Final = FILLERS | AGES.keys() | SHIFTS.keys() | WOMAN.keys() | BEARD.keys()
+_KNOWN: Final = FILLERS | AGES.keys() | SHIFTS.keys() | WOMAN.keys() | MOUSTACHE.keys()
 
 
 def _last(meanings: dict[str, float], words: list[str]) -> float | None:

@@ -11,13 +11,14 @@ halves of a face change alike: what makes them differ is light and pose, and nob
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from reverse_personalization.engines.compact.beards import grown
 from reverse_personalization.engines.compact.finishing import Finish
 from reverse_personalization.engines.compact.frame import CanonicalFrame
 from reverse_personalization.engines.compact.obstacles import ObstacleFinder
@@ -51,14 +52,17 @@ RENEWAL = 0.3
 
 
 class Wished(NamedTuple):
-    """What is asked of a stranger, as it shows.
+    """What is asked of a stranger, as it shows in a face's place.
 
     Attributes:
-        change: of codes (float32 d), by which a face with some codes (float32 d) gets it.
+        change: of codes, float32 d.
+        hair: how much more of the skin it covers, float32 SIZE x SIZE, less below 0: beards are no part of codes, which
+            keep what is dark below as light.
         roughness: how many times as rough as otherwise new skin may be, as it is asked to show age or youth.
     """
 
-    change: Callable[[FloatArray], FloatArray]
+    change: FloatArray
+    hair: FloatArray
     roughness: float
 
 
@@ -77,6 +81,8 @@ class Encoding:
         detail: float32 SIZE x SIZE x 3 RGB, what of it the codes do not hold.
         light: float32 SIZE x SIZE, how bright skin is around each texel; 1 in the middle of a face's range.
         finish: what the photo lets another texture look like.
+        wished: what is asked of the stranger in its place, if anything is.
+        hair: float32 SIZE x SIZE x 3 RGB, what more of it than the face has changes.
     """
 
     codes: FloatArray
@@ -89,6 +95,8 @@ class Encoding:
     detail: FloatArray
     light: FloatArray
     finish: Finish
+    wished: Wished | None = None
+    hair: FloatArray | float = 0.0
 
     @property
     def scale(self) -> float:
@@ -169,7 +177,7 @@ class FaceCodec:
         mesh: Mesh,
         *,
         last: Encoding | None = None,
-        wished: Wished | None = None,
+        wishing: Callable[[FloatArray], Wished] | None = None,
     ) -> Encoding:
         """Take a meshed face apart.
 
@@ -177,7 +185,8 @@ class FaceCodec:
             image_rgb: uint8 H x W x 3.
             mesh: of the face in it.
             last: the face in the frame before of a video: what lay on it is taken to lie there still, in part.
-            wished: the photo's measures of skin and features are taken with it.
+            wishing: what is asked of a stranger in the place of a face with such codes; the photo's measures of skin
+                and features are taken with it. In a video it is what it was in the frame before.
         """
         placement, shape = place(mesh, self.mean_shape)
         visible = self.frame.visibility(mesh, image_rgb.shape[:2])
@@ -198,11 +207,18 @@ class FaceCodec:
         codes = codes.astype(np.float32)
         finish = Finish.of(sampled, seen, self.frame)
         light = _light(finish.shade, coverage)
-        if wished is not None:
-            change = denormalise(mirrored(self.drawn(wished.change(codes)), light), tone)
-            finish = Finish.of(sampled, seen, self.frame, change_rgb=change, rougher=wished.roughness)
         shown = float(seen.sum() / self.frame.modelled.sum())
-        return Encoding(codes, placement, tone, explained, coverage, shown, sampled, detail, light, finish)
+        plain = Encoding(codes, placement, tone, explained, coverage, shown, sampled, detail, light, finish)
+        if wishing is None:
+            return plain
+        return self._with_wish(plain, seen, wishing(codes) if last is None or last.wished is None else last.wished)
+
+    def _with_wish(self, plain: Encoding, seen: FloatArray, wished: Wished) -> Encoding:
+        """An encoding of which something is asked; `seen` is SIZE x SIZE."""
+        hair = grown(plain.texture, plain.finish.seen, plain.light, wished.hair, self.frame)
+        change = denormalise(mirrored(self.drawn(wished.change), plain.light), plain.tone) + hair
+        finish = Finish.of(plain.texture, seen, self.frame, change_rgb=change, rougher=wished.roughness)
+        return replace(plain, finish=finish, wished=wished, hair=hair)
 
     def decode(self, encoding: Encoding, codes: FloatArray, *, leeway: float = 1.0) -> Decoding:
         """What a face becomes when its codes, `encoding.codes`, become others (float32 d).
@@ -213,7 +229,7 @@ class FaceCodec:
         drawn = mirrored(self.drawn(change), encoding.light)
         of_shape = self._tensors["rotation"].T[len(self._gram) :] @ change
         offset = (of_shape @ self._tensors["shape_basis"]).reshape(topology.VERTICES, 3)
-        texture = encoding.texture + denormalise(drawn, encoding.tone) - encoding.detail
+        texture = encoding.texture + denormalise(drawn, encoding.tone) - encoding.detail + encoding.hair
         texture = encoding.finish.applied(texture, roughness=leeway)
         return Decoding(
             np.where(self.frame.modelled[..., None], texture, encoding.texture),

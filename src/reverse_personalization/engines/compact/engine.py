@@ -11,6 +11,7 @@ import numpy as np
 from reverse_personalization.blas import one_blas_thread
 from reverse_personalization.engines.base import Conditions, Encoded, Labels
 from reverse_personalization.engines.compact.attributes import read_wish
+from reverse_personalization.engines.compact.beards import Beards
 from reverse_personalization.engines.compact.codec import Encoding, FaceCodec, Wished
 from reverse_personalization.engines.compact.denoiser import Expectation, predict_noise
 from reverse_personalization.engines.compact.parts import read_parts
@@ -70,8 +71,7 @@ class CompactEngine:
         # Else guidance loses brows or draws them as bars, and remains of glasses on people who wear none.
         held = self._codec.brows, *parts["population"]["glasses"]
         self._population = Population(parts["population"], self._codec.kept, held=held)
-        change = partial(self._population.change, wish=self._wish)
-        self._wished = Wished(change, self._wish.roughness) if self._wish.asked.any() else None
+        self._beards = Beards(parts["hair"])
         self._mesher = FaceMesher()
         renderer = Renderer(self._codec.frame, keep=keep)
         self._settler = Settler(self._codec, renderer, self._mesher, self._population.expressions)
@@ -108,8 +108,15 @@ class CompactEngine:
         if smooth is not None:
             mesh = Mesh(smooth(mesh.vertices), mesh.score)
         before = None if last is None else last.context.encoding
-        encoding = self._codec.encode(image_rgb, mesh, last=before, wished=self._wished)
+        wishing = partial(self._wished, image_rgb, face) if self._wish.asked.any() else None
+        encoding = self._codec.encode(image_rgb, mesh, last=before, wishing=wishing)
         return Encoded(encoding.codes, self._codec.kept, MeshedFace(mesh, encoding, Views.of(image_rgb, face, mesh)))
+
+    def _wished(self, image_rgb: ByteArray, face: Face, codes: FloatArray) -> Wished:
+        """What is asked of the stranger in the place of a face with such codes."""
+        own = self._population.attributes(codes, unit(self.guide.embed(image_rgb, face)))
+        change, wish = self._population.change(own, self._wish), self._wish
+        return Wished(change, self._beards(wish.hair(own)), wish.roughness)
 
     @property
     def batch(self) -> int:

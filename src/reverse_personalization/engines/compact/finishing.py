@@ -54,6 +54,8 @@ CLIPPING, CUT_OFF = 0.85, 0.85
 LEAST_SEEN = 20.0
 # Where nothing else is near, texels count so much for the hue, and grey so much of a unit.
 LEAST_SHARE = 1e-3
+# What is wished is no darker than this, where it would have no colour.
+LEAST_WISHED = 0.02
 
 
 class Feature(NamedTuple):
@@ -123,7 +125,7 @@ class Finish:
         """
         skin, whole = Blurring(seen * frame.skin), Blurring(seen)
         most_rough = _most_rough(change_rgb, skin)
-        texture_rgb = texture_rgb if change_rgb is None else texture_rgb + change_rgb
+        texture_rgb = texture_rgb if change_rgb is None else np.clip(texture_rgb + change_rgb, LEAST_WISHED, 1)
         luma = luma_of(texture_rgb)
         *bands, shade = _bands(luma, skin, BANDS)
         *of_features, coarse = _bands(luma, whole, OF_FEATURES)

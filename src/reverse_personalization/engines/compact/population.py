@@ -9,19 +9,21 @@ from typing import Final, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from reverse_personalization.engines.compact.attributes import NAMES, Wish
+from reverse_personalization.engines.compact.attributes import NAMES, OF_AGE, Wish
+from reverse_personalization.engines.compact.beards import KINDS
 from reverse_personalization.faces.face import FloatArray
 
 CANDIDATES = 256
 # Spread of strangers, where 1 is that of people: faces near the average look natural, and are nobody's.
 TEMPERATURE = 0.7
 # By how much a wish is overdone: hair, outline and light still say what the face was.
-EMPHASIS, OLDEST = 2.5, 110.0
+EMPHASIS: FloatArray = np.where(np.isin(NAMES, KINDS), 1.0, 2.5).astype(np.float32)
 # Where an attribute becomes more likely than not, and how quickly it is certain: half a beard is none.
-DECISIONS: Final = {"woman": (0.45, 2.5), "beard": (0.42, 4.0)}
-# Guidance makes women's faces more like men's, and older, where nothing is wished: their strangers start out by so much
-# more as women, and so many years younger.
-FEMININE, YOUNGER = 3.0, 35.0
+DECISIONS: Final = {"woman": (0.4, 3.0), "moustache": (0.3, 4.0), "beard": (0.35, 4.0)}
+# Guidance makes all faces more like the average's, women's like men's above all. So women's strangers start out by so
+# much more as women, and by so much more where that is wished; and where an age is, by so many times as many years
+# away from the usual one, up to so many. Done for every face, this would tell recognisers.
+FEMININE, WISHED_FEMININE, WISHED_YEARS, MOST_YEARS = 1.5, 4.0, 4.0, 120.0
 
 
 class Population:
@@ -72,9 +74,8 @@ class Population:
             told[row] = np.clip(0.5 + slope * (told[row] - middle), 0, 1)
         return cast(FloatArray, told)
 
-    def change(self, codes: FloatArray, *, wish: Wish) -> FloatArray:
-        """The least change of codes, float32 d, with which a face of such codes (float32 d) has what is wished."""
-        own = np.clip(self._attributes @ codes + self._tensors["attribute_mean"], 0, None)
+    def change(self, own: FloatArray, wish: Wish) -> FloatArray:
+        """The least change of codes, float32 d, with which a face that has such attributes (k) has what is wished."""
         return cast(FloatArray, np.where(wish.asked, emphasised(wish, own) - own, 0).astype(np.float32) @ self._steer)
 
     def stranger(
@@ -102,7 +103,8 @@ class Population:
         drawn = TEMPERATURE * generator.standard_normal((CANDIDATES, len(codes)), np.float32)
         drawn = np.where(self._kept == 1, codes, drawn)
         drawn += (codes - drawn) @ self._held @ self._held.T
-        wanted = begun(wish, self.attributes(codes, embedding)) - self._tensors["attribute_mean"]
+        usual = self._tensors["attribute_mean"]
+        wanted = begun(wish, self.attributes(codes, embedding), usual) - usual
         wanted = np.where(wish.asked, wanted, kept * wanted)
         drawn += (wanted - drawn @ self._attributes.T) @ self._steer
         expected = embedding + (drawn - codes) @ self._tensors["embedding"]
@@ -113,19 +115,16 @@ class Population:
 def emphasised(wish: Wish, attributes: FloatArray) -> FloatArray:
     """Attributes (float32 k) a stranger should have, so that a wish is seen in its face."""
     own = Wish().applied(attributes)
-    wanted = own + EMPHASIS * (wish.applied(own) - own)
-    age = NAMES.index("age")
-    wanted[age] = np.clip(wanted[age], 0, OLDEST)
-    return cast(FloatArray, wanted)
+    return np.asarray(own + EMPHASIS * (wish.applied(own) - own), np.float32)
 
 
-def begun(wish: Wish, attributes: FloatArray) -> FloatArray:
+def begun(wish: Wish, attributes: FloatArray, usual: FloatArray) -> FloatArray:
     """Attributes (float32 k) a stranger should have before it is guided away from a face with such ones."""
     wanted = emphasised(wish, attributes)
-    age, woman = NAMES.index("age"), NAMES.index("woman")
-    surely = 2 * max(float(attributes[woman]) - 0.5, 0.0)
-    if not wish.asked[woman]:
-        wanted[woman] += FEMININE * surely
-    if not wish.asked[age]:
-        wanted[age] -= YOUNGER * surely
+    meant, woman = wish.applied(attributes), NAMES.index("woman")
+    more = WISHED_FEMININE if wish.asked[woman] else FEMININE
+    wanted[woman] += more * 2 * max(float(meant[woman]) - 0.5, 0.0)
+    if wish.asked[OF_AGE].any():
+        beyond = wanted - meant + WISHED_YEARS * (meant - usual)
+        wanted[OF_AGE] = (meant + np.clip(beyond, -MOST_YEARS, MOST_YEARS))[OF_AGE]
     return wanted
