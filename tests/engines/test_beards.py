@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reverse_personalization.engines.compact.beards import BRIGHTEST, KINDS, Beards, grown
+from reverse_personalization.engines.compact.beards import BARE, BRIGHTEST, KINDS, SHAVED, Beards, grown
 from reverse_personalization.engines.compact.engine import CompactEngine
 from reverse_personalization.engines.compact.frame import SIZE, CanonicalFrame
 from reverse_personalization.engines.compact.parts import read_parts
@@ -81,8 +81,10 @@ def test_where_a_beard_goes_skin_comes(frame: CanonicalFrame) -> None:
     texture = painted(frame, np.array([0.2, 0.1, 0.05]))
     texture[frame.vertices[CHIN, 1].astype(int) - 12 :] = [0.2, 0.1, 0.05]
     shaved = texture + grown(texture, Blurring(FLAT), FLAT, -FLAT, frame)
-    assert luma_of(at(frame, shaved, CHIN)) > 0.75 * luma_of(SKIN)
-    assert luma_of(at(frame, shaved, CHIN)) < luma_of(SKIN)
+    before, after, bare = (
+        float(luma_of(of)) for of in (at(frame, texture, CHIN), at(frame, shaved, CHIN), BARE * SKIN)
+    )
+    assert after == pytest.approx(before + SHAVED * (bare - before), abs=0.02)
 
 
 def test_hidden_brows_tell_no_colour_and_a_hidden_face_changes_nothing(frame: CanonicalFrame) -> None:

@@ -20,8 +20,9 @@ DARKEST_OF_BROWS, BRIGHTEST = 0.25, 0.6
 LOOSE, WIDE, LONG = 0.35, 0.6, 1.6
 # Fewer texels of brows than this tell no colour; hair is so bright then, as a share of skin.
 LEAST_BROWS, USUAL = 30, 0.4
-# Skin that was under a beard is so bright, as a share of that around brows, which turns to the light.
-BARE = 0.85
+# Skin that was under a beard is so bright, as a share of that around brows, which turns to the light; so much of the way
+# there leads the layer, the rest codes.
+BARE, SHAVED = 0.8, 0.6
 # A texel counts that is seen so much. Skin's colour is that over so many texels.
 SEEN, SLOW = 0.5, 4.0
 
@@ -63,8 +64,9 @@ def grown(
     skin = np.median(plain, 0)
     of_hair = light[..., None] * _colour(brows, skin)
     becomes = np.where(hair[..., None] > 0, of_hair, BARE * skin)
+    covered = np.where(hair > 0, hair, -SHAVED * hair)[..., None]
     # The face's own lines are not to be drawn once more.
-    return np.asarray(np.abs(hair)[..., None] * (becomes - seen(texture_rgb, SLOW)), np.float32)
+    return np.asarray(covered * (becomes - seen(texture_rgb, SLOW)), np.float32)
 
 
 def _colour(brows: FloatArray, skin: FloatArray) -> FloatArray:
