@@ -20,8 +20,8 @@ DARKEST_OF_BROWS, BRIGHTEST = 0.25, 0.6
 LOOSE, WIDE, LONG = 0.35, 0.6, 1.6
 # Fewer texels of brows than this tell no colour; hair is so bright then, as a share of skin.
 LEAST_BROWS, USUAL = 30, 0.4
-# Skin that was under a beard is so bright, as a share of that around brows, which turns to the light; so much of the way
-# there leads the layer, the rest codes.
+# Skin that was under a beard is so bright, as a share of that around brows, which turns to the light; so much of the
+# way leads there, as codes lead there, too.
 BARE, SHAVED = 0.8, 0.6
 # A texel counts that is seen so much. Skin's colour is that over so many texels.
 SEEN, SLOW = 0.5, 4.0
