@@ -92,7 +92,9 @@ def train_judges(given: FloatArray, labels: Mapping[str, FloatArray], learners: 
         if min(np.bincount(values[part].astype(int), minlength=2).min() for part in (some, others)) < LEAST:
             continue
         x = np.column_stack([given[some], np.ones(int(some.sum()))])
-        weights = fit_logistic(x, values[some], np.ones(len(x)), penalty)
+        # Both kinds weigh alike: few have beards, say, and a judge that knew would hardly ever find one.
+        alike = np.where(values[some] == 1, 0.5 / values[some].mean(), 0.5 / (1 - values[some].mean()))
+        weights = fit_logistic(x, alike * values[some], alike, penalty)
         judge = Judge(attribute, weights, 0.0, 0)
         area = area_under_curve(judge.says(given[others]), values[others])
         judges.append(Judge(attribute, weights, area, int(others.sum())))
