@@ -48,7 +48,7 @@ def test_moustaches_grow_above_the_mouth_and_beards_below_too(beards: Beards, fr
     above = np.arange(SIZE) < frame.vertices[topology.RIGHT_EYE[0], 1]
     for hair in (moustache, beard):
         assert not hair[above].any()
-        assert 0 <= hair.min() <= hair.max() <= 1.6
+        assert 0 <= hair.min() <= hair.max() <= 1
         assert hair[frame.lips > 0.999].mean() < 0.05
 
 

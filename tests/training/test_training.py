@@ -65,6 +65,7 @@ def test_labels_are_read_from_prompts(tmp_path: Path) -> None:
     np.testing.assert_array_equal(values["ageing"], [2, 0, np.nan, np.nan])
     np.testing.assert_array_equal(values["woman"], [1, 0, np.nan, np.nan])
     np.testing.assert_array_equal(values["glasses"], [0, 1, np.nan, np.nan])
+    np.testing.assert_array_equal(values["beard"], [np.nan, 1, np.nan, np.nan])
     np.testing.assert_array_equal(values["black"], [np.nan, 1, np.nan, np.nan])
     assert np.isnan(read_labels(tmp_path / "nowhere", ["a.jpg"]).values["growth"]).all()
 

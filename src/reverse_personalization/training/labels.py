@@ -58,19 +58,19 @@ def read_labels(folder: Path, sources: Sequence[str]) -> Labels:
     told = [prompts.get(source, "") for source in sources]
     apparent = [seen.get(source, prompt) for source, prompt in zip(sources, told, strict=True)]
     ages = np.array([of_years(age_of(prompt)) for prompt in apparent], np.float32).reshape(-1, 2)
-    hair = np.array([_hair(seen.get(source)) for source in sources], np.float32).reshape(-1, 2)
-    values = dict(zip(("growth", "ageing", "moustache", "beard"), np.hstack([ages, hair]).T, strict=True))
+    hair = [_hair(prompt, source in seen) for source, prompt in zip(sources, apparent, strict=True)]
+    of_both = np.hstack([ages, np.array(hair, np.float32).reshape(-1, 2)]).T
+    values = dict(zip(("growth", "ageing", "moustache", "beard"), of_both, strict=True))
     for name, (there, missing) in WORDS.items():
         of = apparent if name == "woman" else told
         values[name] = np.array([_presence(prompt, there, missing) for prompt in of], np.float32)
     return Labels(values)
 
 
-def _hair(seen: str | None) -> tuple[float, float]:
-    """How much of a moustache and of a beard was seen."""
-    if seen is None:
-        return UNKNOWN, UNKNOWN
-    return next((amounts for word, amounts in HAIR.items() if says(seen, (word,))), (0.0, 0.0))
+def _hair(prompt: str, by_eye: bool) -> tuple[float, float]:
+    """How much of a moustache and of a beard there is; who looked and says nothing of any saw none."""
+    unsaid = 0.0 if by_eye else UNKNOWN
+    return next((amounts for word, amounts in HAIR.items() if says(prompt, (word,))), (unsaid, unsaid))
 
 
 def _presence(prompt: str, there: Sequence[str], missing: Sequence[str]) -> float:

@@ -38,9 +38,12 @@ class Beards:
         self._hairs: FloatArray = np.maximum(1 + LOOSE * hairs / hairs.std(), 0)
 
     def __call__(self, amounts: FloatArray) -> FloatArray:
-        """How much more of skin hair covers, SIZE x SIZE, where so much of `KINDS` is added (float32 2, -1 to 1)."""
+        """How much more of skin hair covers, SIZE x SIZE, where so much of `KINDS` is added (float32 2, -1 to 1).
+
+        It is negative, down to -1, where it covers less.
+        """
         covered = np.tensordot(amounts, self._growing, 1)
-        return np.asarray(covered * np.where(covered > 0, self._hairs, 1), np.float32)
+        return np.clip(covered * np.where(covered > 0, self._hairs, 1), -1, 1).astype(np.float32)
 
 
 def grown(
