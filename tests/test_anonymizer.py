@@ -419,6 +419,23 @@ def test_who_is_matched_by_the_margin_alone_is_replaced_in_the_end_by_the_farthe
     np.testing.assert_array_equal(result.image, shown[guide.index(min(guide))])
 
 
+@pytest.mark.parametrize(("near", "tries"), [(0.41, 8), (0.39, 12), (np.nan, 8)])
+def test_who_stays_far_from_hidden_is_tried_no_more(
+    near: float, tries: int, astronaut: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anonymizer = Anonymizer(seed=1, quality="draft", max_tries=12, fallback="solid")
+    shown: list[Any] = []
+
+    def check(image: Any, source: Source) -> Check:
+        shown.append(image)
+        after = 0.0 if len(shown) > tries else near if len(shown) == 3 else 0.9
+        return Check((Similarity("sface", "guide", 1.0, after, 0.3, margin=0.05),), source.face)
+
+    monkeypatch.setattr(anonymizer.verifier, "check", check)
+    (face,) = anonymizer.anonymize(astronaut.image_rgb).faces
+    assert (face.verdict, face.tries, len(shown)) == ("obscured", tries, tries + 1)
+
+
 def safe(source: Source) -> Check:
     """Somebody whom nobody knows."""
     return Check((Similarity("sface", "guide", 1.0, 0.0, 0.3),), source.face)

@@ -47,8 +47,9 @@ logger = logging.getLogger(__name__)
 
 Choice = Literal["replace", "obscure", "keep"]
 Picture = str | Path | Image.Image | ByteArray | Photo
-# After so many tries a face is taken that no recogniser matches but by a guide's margin.
-LENIENT_AFTER = 8
+# So many tries a face has before one is taken that no recogniser matches but by a guide's margin; and if none of them
+# came as near as that to hiding who it was, no more.
+LENIENT_AFTER, FAR = 8, 0.1
 BARELY = "Replaced; no recogniser matches it, but one that guides comes close."
 # Pictures at a time: what is not in a network's hands shares one interpreter.
 THREADS = 2
@@ -333,6 +334,8 @@ class Anonymizer:
             work.spare = 0
 
     def _climb(self, work: FaceAtWork, check: Check, *, last: bool) -> None:
+        work.closest = min(work.closest, check.closeness)
+        last |= work.tries >= LENIENT_AFTER and work.closest > FAR
         if last and work.resort is not None and work.tries >= LENIENT_AFTER:
             resort, work.resort = work.resort, None
             self._take(work, resort, last=last)

@@ -145,6 +145,7 @@ class FaceAtWork:
         look: where it looked, once that is known.
         best: of the tries that are safe, the one whose gaze turned least.
         resort: of those that nobody matches but by a guide's margin, the one farthest from a match.
+        closest: how far above a threshold a try's highest similarity was, at least.
         settled: whether it has its verdict.
     """
 
@@ -162,6 +163,7 @@ class FaceAtWork:
     look: Look | None = None
     best: Candidate | None = None
     resort: Candidate | None = None
+    closest: float = np.inf
     settled: bool = False
 
     @property
