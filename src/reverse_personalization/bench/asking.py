@@ -120,7 +120,7 @@ def judged_bench(
         workers=workers,
         report=report,
         files=evaluators.networks,
-        by=[recogniser.name for recogniser in evaluators.recognisers],
+        by=evaluators.names,
     )
     people = [Person(photo.stem, (photo,)) for photo in sorted(others[:limit])]
     bench = Bench(people, draw_trials(people), kept, evaluators=evaluators, workers=workers, report=report)

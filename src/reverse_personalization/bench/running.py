@@ -85,6 +85,11 @@ class Evaluators:
     inception: Path | None = None
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Of the recognisers."""
+        return tuple(recogniser.name for recogniser in self.recognisers)
+
+    @property
     def networks(self) -> tuple[OnnxFile | PluginName, ...]:
         """All that look at crops."""
         return self.recognisers + self.qualities

@@ -239,7 +239,6 @@ def attributes(
     from reverse_personalization.bench.subsets import prompts_by_name
 
     evaluators = Evaluators(recognisers=tuple(_recogniser(text) for text in recogniser or ()))
-    by = [one.name for one in evaluators.recognisers]
     with steps() as progress:
         bench, judges = judged_bench(
             photos,
@@ -250,7 +249,7 @@ def attributes(
             report=progress,
             evaluators=evaluators,
         )
-        answers = ask(bench, judges, seed=seed, by=by)
+        answers = ask(bench, judges, seed=seed, by=evaluators.names)
     for judge in judges:
         typer.echo(f"judge of {judge.attribute}: area under curve {judge.area:.3f} on {judge.people} others' photos")
     for answer in answers:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reverse_personalization.engines.compact.attributes import GROWN
+from reverse_personalization.engines.compact.beards import DARKEST_OF_BROWS
 from reverse_personalization.engines.compact.frame import ABOVE_TIP, SIZE, UNDER_NOSE, CanonicalFrame, polygons
 from reverse_personalization.engines.compact.textures import luma_of
 from reverse_personalization.faces import topology
@@ -20,8 +21,8 @@ LOWER_LIP = 17
 LEAST_MEN = 10
 # What is seen less is not looked at; cheeks are so many texels inside of the outline.
 SEEN, INSIDE = 0.3, 14.0
-# Hair is as dark as the darkest share of brows; brows that stand out less, by luma, tell no more than this.
-OF_BROWS, LEAST_APART = 0.25, 0.08
+# Brows that stand out less from skin, by luma, tell no more than this.
+LEAST_APART = 0.08
 # Beards that are asked for are as dense as this quantile of bearded men's; their borders are so many texels soft.
 DENSE = 0.7
 SOFT = 1.2
@@ -85,5 +86,5 @@ def _one(crop_rgb: NDArray[np.uint8], vertices: FloatArray, frame: CanonicalFram
     brows = luma[(frame.brows > SEEN) & seen]
     if not (cheeks.size and brows.size):
         return np.full((SIZE, SIZE), np.nan, np.float32)
-    skin, hair = np.median(cheeks), np.quantile(brows, OF_BROWS)
+    skin, hair = np.median(cheeks), np.quantile(brows, DARKEST_OF_BROWS)
     return np.asarray(np.where(seen, (skin - luma) / max(skin - hair, LEAST_APART), np.nan), np.float32)

@@ -18,9 +18,9 @@ OF_ATTRIBUTES, OF_CODES, OF_EMBEDDINGS = 300.0, 300.0, 30.0
 LEAST_LABELLED = 20
 # Entries of unit vectors of 128 numbers are of this size when they are multiplied by it.
 EMBEDDING_SCALE = float(np.sqrt(128))
-# Shares of the unlabelled faces that surely have an attribute, or surely do not, once they are sorted by a
-# first probe: real faces are not labelled, and differ from generated ones.
-SURE: Final = {"glasses": (0.07, 0.6)}
+# Shares of the unlabelled faces that surely wear glasses, or surely do not, once they are sorted by a first probe: real
+# faces are not labelled with them, and differ from generated ones.
+SURE: Final = (0.07, 0.6)
 ROUNDS = 2
 # What a change of the light costs guidance, where a change that is none costs 1, and the share of the best fit that one
 # unit of guidance moves: -5, the mildest of the paper, is then as mild as sheets of faces bear.
@@ -31,7 +31,7 @@ WEARS_GLASSES = 0.15
 
 def find_glasses(codes: FloatArray, labels: Labels, among: Mask) -> Mask:
     """Which faces (bool n) wear glasses; none where no photo is labelled."""
-    probe = _probe(codes, labels.values["glasses"], among, SURE["glasses"])
+    probe = _probe(codes, labels.values["glasses"], among, SURE)
     if probe is None:
         return np.zeros(len(codes), bool)
     direction, mean = probe
@@ -91,7 +91,7 @@ def _attributes(inputs: FloatArray, labels: Labels, used: Mask) -> tuple[FloatAr
     directions = np.zeros((len(NAMES), inputs.shape[1]), np.float32)
     means = np.zeros(len(NAMES), np.float32)
     for row, name in enumerate(NAMES):
-        probe = _probe(inputs, labels.values[name], used, SURE.get(name))
+        probe = _probe(inputs, labels.values[name], used)
         if probe is not None:
             directions[row], means[row] = probe
     return directions, means
@@ -108,7 +108,7 @@ def _completed(labels: Labels, seen: FloatArray) -> Labels:
 
 
 def _probe(
-    codes: FloatArray, labelled: FloatArray, among: Mask, sure: tuple[float, float] | None
+    codes: FloatArray, labelled: FloatArray, among: Mask, sure: tuple[float, float] | None = None
 ) -> tuple[FloatArray, float] | None:
     """Direction and mean that predict an attribute; None where too few photos are labelled.
 

@@ -73,9 +73,10 @@ class Wish:
     @property
     def asked(self) -> NDArray[np.bool_]:
         """For each attribute, in the order of `NAMES`, whether the wish says anything of it: bool k."""
-        of_age = self.age is not None or self.older != 0
         asked = {name for name, value in self._plain.items() if value is not None}
-        return np.array([of_age] * 2 + [name in asked for name in NAMES[OF_AGE.stop :]])
+        if self.age is not None or self.older != 0:
+            asked.update(NAMES[OF_AGE])
+        return np.array([name in asked for name in NAMES])
 
     @property
     def _plain(self) -> dict[str, float | None]:
