@@ -21,7 +21,7 @@ import pytest
 from PIL import Image
 
 from documented import PAGES, mentions
-from reverse_personalization.bench import judging
+from reverse_personalization.bench import growing, judging
 from reverse_personalization.cli import main
 
 SERVES, HUB, CLUSTER = "serves until it is stopped", "needs a hub", "needs a cluster, or a GPU"
@@ -140,7 +140,7 @@ def make_data_sets(one: Image.Image, other: Image.Image) -> None:
     lines = ["file,prompt"]
     for number in range(28):
         save(turned((one, other)[number % 2], number - 14), f"portraits/{number}.jpg", f"sdfd/{number}.jpg")
-        lines.append(f"{number}.jpg,{('a girl', 'a man with a beard')[number % 2]}")
+        lines.append(f"{number}.jpg,{('a girl', 'a 40-year-old man with a beard')[number % 2]}")
     Path("labels.csv").write_text("\n".join(lines), "utf-8")
 
 
@@ -159,7 +159,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory, astronaut: Any, hopper: Any
         # Other processes would take longer to load the models than these few photos take.
         patch.setattr(os, "cpu_count", lambda: 1)
         # Judges that are any good learn from more photos; these only have to speak.
-        patch.setattr(judging, "LEAST", 5)
+        for learner in (judging, growing):
+            patch.setattr(learner, "LEAST", 5)
         people = portraits(astronaut, hopper)
         make_photos(*people)
         make_clip(people[0])

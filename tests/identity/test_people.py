@@ -81,6 +81,11 @@ class Fixed:
         return np.atleast_2d(a)[:, :1] + np.atleast_2d(b)[:, 0][None]
 
 
+def seen(value: float) -> Any:
+    """An embedding that `Fixed` finds so much alike; to SFace, a grown-up's."""
+    return np.pad(np.array([value], np.float32), (0, 127))
+
+
 def people(rule: Any, photos: int = 1) -> People:
     recognisers = [Fixed("sface"), Fixed("dlib-resnet")]
     return People(rule, {r.name: np.zeros((photos, 1), np.float32) for r in recognisers}, recognisers)
@@ -91,16 +96,16 @@ def test_a_face_of_which_one_recogniser_is_in_doubt_does_not_stay(rule: Any) -> 
     strict = rule == "keep"
     limits = {name: threshold(name, strict=strict).similarity for name in ("sface", "dlib-resnet")}
     step = 0.01 if rule == "keep" else -0.01
-    clear = {name: np.array([limit + step], np.float32) for name, limit in limits.items()}
+    clear = {name: seen(limit + step) for name, limit in limits.items()}
     assert people(rule).leaves(clear, 200)
     for name, limit in limits.items():
         for doubtful in (limit - step, np.nan, np.inf):
-            assert not people(rule).leaves(clear | {name: np.array([doubtful], np.float32)}, 200)
+            assert not people(rule).leaves(clear | {name: seen(doubtful)}, 200)
 
 
 def test_between_the_thresholds_nobody_stays() -> None:
     between = {
-        name: np.array([(threshold(name).similarity + threshold(name, strict=True).similarity) / 2], np.float32)
+        name: seen((threshold(name).similarity + threshold(name, strict=True).similarity) / 2)
         for name in ("sface", "dlib-resnet")
     }
     assert not people("keep").leaves(between, 200)
@@ -108,17 +113,17 @@ def test_between_the_thresholds_nobody_stays() -> None:
 
 
 def test_a_small_face_is_doubtful_for_only() -> None:
-    unlike = {name: np.array([-0.5], np.float32) for name in ("sface", "dlib-resnet")}
+    unlike = {name: seen(-0.5) for name in ("sface", "dlib-resnet")}
     assert people("only").leaves(unlike, LEAST_SIZE)
     assert not people("only").leaves(unlike, LEAST_SIZE - 1)
 
 
 def test_a_small_face_must_be_more_alike_to_be_kept() -> None:
     limits = {name: threshold(name, strict=True) for name in ("sface", "dlib-resnet")}
-    alike = {name: np.array([limit.similarity + 0.01], np.float32) for name, limit in limits.items()}
+    alike = {name: seen(limit.similarity + 0.01) for name, limit in limits.items()}
     assert people("keep").leaves(alike, 200)
     assert not people("keep").leaves(alike, 12)
-    surely = {name: np.array([limit.at(12) + 0.01], np.float32) for name, limit in limits.items()}
+    surely = {name: seen(limit.at(12) + 0.01) for name, limit in limits.items()}
     stated = people("keep").leaves(surely, 12)
     assert [one.threshold for one in stated] == [limit.at(12) for limit in limits.values()]
 
@@ -126,7 +131,7 @@ def test_a_small_face_must_be_more_alike_to_be_kept() -> None:
 def test_recognisers_must_agree_on_one_photo() -> None:
     recognisers = [Fixed("sface"), Fixed("dlib-resnet")]
     known = {"sface": np.array([[1.0], [-1.0]], np.float32), "dlib-resnet": np.array([[-1.0], [1.0]], np.float32)}
-    zero = {name: np.zeros(1, np.float32) for name in known}
+    zero = {name: seen(0) for name in known}
     assert not People("keep", known, recognisers).leaves(zero, 200)
 
 

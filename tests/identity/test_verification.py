@@ -195,7 +195,7 @@ def test_a_frame_is_judged_where_its_own_face_lies(
     monkeypatch: pytest.MonkeyPatch, known: float, found: Face | None, matches: bool
 ) -> None:
     monkeypatch.setattr(
-        "reverse_personalization.identity.verification.threshold_of", lambda recogniser: lambda size: 0.5
+        "reverse_personalization.identity.verification.threshold_of", lambda recogniser: lambda size, youth: 0.5
     )
     detector: Any = Finding(found)
     verifier = Verifier(detector, [(OfPlace(), "verifier")])
@@ -208,7 +208,7 @@ def test_faces_are_judged_by_the_threshold_of_their_size(
     monkeypatch: pytest.MonkeyPatch, size: float, matches: bool
 ) -> None:
     def by_size(recogniser: Any) -> Any:
-        return lambda size: 0.9 if size < 50 else 0.5
+        return lambda size, youth: 0.9 if size < 50 else 0.5
 
     monkeypatch.setattr("reverse_personalization.identity.verification.threshold_of", by_size)
     face = _at(0, size)

@@ -335,3 +335,48 @@ def calibrate(
                 f"  faces of {small.size:g} pixels: above {small.similarity:.4f}, where {small.true_match_rate:.1%} of "
                 "genuine pairs match."
             )
+
+
+@app.command()
+def youth(
+    photos: Annotated[Path, typer.Option("--photos", help="Folder of photos, each of somebody else.")],
+    labels: Annotated[Path, typer.Option(help="CSV of file and prompt, which tells ages.")],
+    out: Annotated[Path, typer.Option(help="The file to write.")],
+    false_match_rate: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of pairs of different children that may match.")
+    ] = 0.1,
+    strict: Annotated[float, typer.Option(min=0, max=1, help="The same, where a child is to stay visible.")] = 0.001,
+) -> None:
+    """Fit how young faces are to SFace, and the similarity above which each recogniser takes two children for one."""
+    from reverse_personalization.bench.growing import fit_youth
+    from reverse_personalization.bench.subsets import prompts_by_name
+    from reverse_personalization.faces.detection import YuNetDetector
+    from reverse_personalization.identity.dlib_resnet import DlibResNet
+    from reverse_personalization.identity.sface import SFace
+    from reverse_personalization.identity.youth import dump
+    from reverse_personalization.media.images import photos_below
+
+    with steps() as progress:
+        found = fit_youth(
+            list(photos_below(photos)),
+            prompts_by_name(labels),
+            YuNetDetector(turned=False),
+            (SFace(), DlibResNet()),
+            rates=(false_match_rate, strict),
+            dataset=photos.name,
+            command=f"revpers bench youth --photos {photos.name} --labels {labels.name} "
+            f"--false-match-rate {false_match_rate:g} --strict {strict:g}",
+            report=progress,
+        )
+    dump(found, out)
+    typer.echo(
+        f"Years of growing up, by SFace: off by {found.error:.1f} on people not fitted on ({found.people} people, "
+        f"{found.children} of them children)."
+    )
+    for among in found.among:
+        typer.echo(
+            f"{among.recogniser}: two children match above {among.similarity:.4f}, where "
+            f"{among.false_match_rate:.1%} of {among.pairs} pairs of different ones do; above the threshold of "
+            f"grown-ups {among.unadjusted_false_match_rate:.1%} would, and "
+            f"{among.false_match_rate_of_grown_ups:.1%} of pairs of grown-ups in these photos do."
+        )

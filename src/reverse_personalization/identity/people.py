@@ -20,6 +20,7 @@ from reverse_personalization.faces.detection import Detector
 from reverse_personalization.faces.face import FloatArray
 from reverse_personalization.identity.base import Recogniser
 from reverse_personalization.identity.thresholds import threshold_of
+from reverse_personalization.identity.youth import youth
 from reverse_personalization.media.images import photos_below, read_photo
 
 Rule = Literal["keep", "only"]
@@ -96,8 +97,9 @@ class People:
             size: of its longer side, in pixels.
         """
         alike = np.stack([self._similarities(recogniser, embeddings) for recogniser in self._recognisers])
-        # The smaller faces are, the more alike all of them seem: that must keep nobody, nor let anybody out.
-        limits = np.array([self._limits[r.name](size if self.rule == "keep" else np.inf) for r in self._recognisers])
+        # The smaller or younger faces are, the more alike all of them seem: that must keep nobody, nor let anybody out.
+        seen = (size, youth(embeddings)) if self.rule == "keep" else (np.inf, 0.0)
+        limits = np.array([self._limits[r.name](*seen) for r in self._recognisers])
         if not np.isfinite(alike).all():
             return ()
         if self.rule == "keep":

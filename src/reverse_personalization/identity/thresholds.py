@@ -1,7 +1,8 @@
 """Above which similarity a recogniser calls two faces the same person, and where that number comes from.
 
 `thresholds.json` is written by `revpers bench calibrate`, which fits it on pairs of different people;
-`strict_thresholds.json` likewise, at a hundredth of the false-match rate, for faces that stay visible.
+`strict_thresholds.json` likewise, at a hundredth of the false-match rate, for faces that stay visible. Children, whom
+recognisers find more alike, have thresholds of their own, see `identity.youth`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,10 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from reverse_personalization.identity.base import Recogniser
+from reverse_personalization.identity.youth import among_children
+
+Limit = Callable[[float, float], float]
+"""The similarity above which two faces match, of the face's longer side in pixels and its youth (`identity.youth`)."""
 
 
 class SmallThreshold(BaseModel):
@@ -80,14 +85,20 @@ def threshold(recogniser: str, *, strict: bool = False) -> Threshold:
     return _fitted("strict_thresholds.json" if strict else "thresholds.json")[recogniser]
 
 
-def threshold_of(recogniser: Recogniser, *, strict: bool = False) -> Callable[[float], float]:
-    """The fitted threshold of a recogniser by the face's size in pixels, or the one that a plugin's states for itself.
+def threshold_of(recogniser: Recogniser, *, strict: bool = False) -> Limit:
+    """The fitted threshold of a recogniser by a face's size and youth, or the one that a plugin's states for itself.
 
     Raises:
         KeyError: none was fitted, and none is stated.
     """
     stated: float | None = getattr(recogniser, "threshold", None)
-    return threshold(recogniser.name, strict=strict).at if stated is None else lambda size: stated
+    if stated is not None:
+        return lambda size, youth: stated
+    fitted, among = threshold(recogniser.name, strict=strict), among_children(recogniser.name)
+    if among is None:
+        return lambda size, youth: fitted.at(size)
+    rise = max((among.strict_similarity if strict else among.similarity) - fitted.similarity, 0.0)
+    return lambda size, youth: max(fitted.at(size), fitted.similarity + youth * rise)
 
 
 def dump(thresholds: tuple[Threshold, ...], path: Path) -> None:

@@ -12,6 +12,7 @@ from reverse_personalization.faces.detection import Detector, surroundings
 from reverse_personalization.faces.face import ByteArray, Face, FloatArray
 from reverse_personalization.identity.base import Recogniser
 from reverse_personalization.identity.thresholds import threshold_of
+from reverse_personalization.identity.youth import youth
 
 Role = Literal["guide", "verifier"]
 # By how much a guide's similarity should stay below its threshold, two thirds of different people's spread: what it led
@@ -131,18 +132,18 @@ class Verifier:
 
     def recognises(self, source: Source) -> bool:
         """Whether the recognisers know the source person; only then does a low similarity say anything."""
-        return all(value > self._matches_above[name](source.face.size) for name, value in source.before.items())
+        above = self._limits(source.face.size, source.embeddings)
+        return all(value > above[name] for name, value in source.before.items())
 
     def knows(self, source: Source) -> bool:
         """Whether any recogniser knows the source person."""
-        return any(value > self._matches_above[name](source.face.size) for name, value in source.before.items())
+        above = self._limits(source.face.size, source.embeddings)
+        return any(value > above[name] for name, value in source.before.items())
 
     def agree(self, one: Mapping[str, FloatArray], other: Mapping[str, FloatArray]) -> float | None:
         """How far embeddings by all recognisers lie above the thresholds, summed; None where one says no match."""
-        above = [
-            r.similarity(one[r.name], other[r.name]).item() - self._matches_above[r.name](np.inf)
-            for r, _ in self._recognisers
-        ]
+        limits = self._limits(np.inf, one)
+        above = [r.similarity(one[r.name], other[r.name]).item() - limits[r.name] for r, _ in self._recognisers]
         return sum(above) if min(above) > 0 else None
 
     def check(self, image_rgb: ByteArray, source: Source) -> Check:
@@ -154,11 +155,11 @@ class Verifier:
         """
         found = self._detector.find_again(image_rgb, source.face)
         roles = {recogniser.name: role for recogniser, role in self._recognisers}
-        similarities: list[Similarity] = []
+        limits, similarities = self._limits(source.face.size, source.embeddings), list[Similarity]()
         place = found or source.face
         for name, after in self._similarities(image_rgb, place, source.embeddings):
             margin = self._margins[name]
-            threshold = self._matches_above[name](source.face.size) - margin
+            threshold = limits[name] - margin
             similarities.append(Similarity(name, roles[name], source.before[name], after, threshold, margin))
             if similarities[-1].leniently().matches:
                 break
@@ -174,16 +175,20 @@ class Verifier:
             face: the place; it is searched anew, as in `check`.
             embeddings: by recogniser.
         """
-        place = self._detector.find_again(image_rgb, face) or face
+        place, limits = self._detector.find_again(image_rgb, face) or face, self._limits(face.size, embeddings)
         return any(
-            not value <= self._matches_above[name](face.size) - FRAME_MARGIN
-            for name, value in self._similarities(image_rgb, place, embeddings)
+            not value <= limits[name] - FRAME_MARGIN for name, value in self._similarities(image_rgb, place, embeddings)
         )
 
     def all_match(self, image_rgb: ByteArray, face: Face, embeddings: dict[str, FloatArray]) -> bool:
         """Whether every recogniser takes a face for somebody whose embeddings, by recogniser, are given."""
-        similarities = self._similarities(image_rgb, face, embeddings)
-        return all(value > self._matches_above[name](face.size) for name, value in similarities)
+        limits = self._limits(face.size, embeddings)
+        return all(value > limits[name] for name, value in self._similarities(image_rgb, face, embeddings))
+
+    def _limits(self, size: float, embeddings: Mapping[str, FloatArray]) -> dict[str, float]:
+        """Above which similarity each recogniser takes faces for somebody of such a size with such embeddings."""
+        young = youth(embeddings)
+        return {name: above(size, young) for name, above in self._matches_above.items()}
 
     def _similarities(
         self, image_rgb: ByteArray, face: Face, embeddings: Mapping[str, FloatArray]

@@ -26,6 +26,7 @@ from reverse_personalization.faces.mesh import FaceMesher
 from reverse_personalization.identity.base import Recogniser, unit
 from reverse_personalization.identity.dlib_resnet import DlibResNet
 from reverse_personalization.identity.sface import SFace
+from reverse_personalization.identity.youth import TOLD_BY, youth
 from reverse_personalization.inversion import STABLE_DIFFUSION, Array, Row
 from reverse_personalization.noise import KeyedNoise
 
@@ -34,6 +35,8 @@ CODE_LIMIT, NORM_LIMIT = 3.0, 1.45
 BATCH = 64
 # The paper's mildest guidance, -5, leads all the way that `Sight.away` finds.
 MILDEST = 5.0
+# A child is led so much farther: what is around children's faces tells more of them.
+FARTHER_CHILDREN = 0.25
 # What shows of a face in most photos, at least; where hair, glasses or a turned head leave less, it changes more.
 USUALLY_SHOWN = 0.9
 
@@ -228,7 +231,7 @@ class CompactEngine:
             embedding: float32 128, whom SFace knows; dlib's network knows who is in the picture.
         """
         face: MeshedFace = encoded.context
-        known = Known(unit(embedding), self._dlib.embed_chip(face.views.dlib.crop_rgb))
+        known = Known(unit(embedding), self._dlib.embed_chip(face.views.dlib.crop_rgb)).among_children()
         within, never = partial(self._within_faces, face.encoding), self._population.told
         return self._sight.away(face.views, face.encoding, within(x), known, never=never, within=within)
 
@@ -242,7 +245,8 @@ class CompactEngine:
         starts = [self._within_faces(face.context.encoding, stranger) for face, stranger in faces]
         ends = [self.away(*one) for one in zip(encoded, starts, embeddings, strict=True)]
         shown = np.array([[min(face.context.encoding.shown / USUALLY_SHOWN, 1)] for face in encoded], np.float32)
-        return (np.stack(starts) - np.stack(ends)) / (MILDEST * shown)
+        farther = np.array([[1 + FARTHER_CHILDREN * youth({TOLD_BY: one})] for one in embeddings], np.float32)
+        return farther * (np.stack(starts) - np.stack(ends)) / (MILDEST * shown)
 
     def _within_faces(self, encoding: Encoding, x: Array) -> FloatArray:
         """Codes no farther from the average than faces are, or than the face was already."""

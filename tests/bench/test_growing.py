@@ -1,0 +1,83 @@
+"""What is fitted of children is what the photos show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from bench_people import ColourDetector
+from PIL import Image
+
+from reverse_personalization.bench.growing import fit_youth
+from reverse_personalization.errors import InputError
+from reverse_personalization.faces.face import ByteArray, Face, FloatArray
+from reverse_personalization.identity import youth
+from reverse_personalization.identity.base import cosine
+
+
+class AgeRecogniser:
+    """Knows a picture by green and blue, and its age, the less red the older, by red."""
+
+    name = "sface"
+
+    def embed(self, image_rgb: ByteArray, face: Face) -> FloatArray:
+        red, green, blue = image_rgb.reshape(-1, 3).mean(0) / 255 - 0.5
+        return np.array([red, green, blue, 0.2], np.float32)
+
+    def similarity(self, a: FloatArray, b: FloatArray) -> FloatArray:
+        return cosine(a, b)
+
+
+def make(root: Path, children: int, grown: int) -> tuple[list[Path], dict[str, str]]:
+    """Photos and prompts: children are red, and much alike; one photo is black, one says no age."""
+    generator, prompts = np.random.default_rng(0), {}
+    for number in range(children + grown + 2):
+        years = int(generator.integers(1, 11) if number < children else generator.integers(20, 80))
+        is_child = number < children
+        others = generator.integers(110, 146, 2) if is_child else generator.integers(1, 255, 2)
+        colour = np.array([int(250 - 9 * min(years, 20)), *others])
+        name = f"{number:03}.png"
+        prompts[name] = "somebody" if number == children + grown else f"a {years}-year-old person"
+        colour = colour * (number < children + grown + 1)
+        Image.fromarray(np.broadcast_to(colour, (12, 12, 3)).astype(np.uint8)).save(root / name)
+    return sorted(root.iterdir()), prompts
+
+
+def fit(photos: list[Path], prompts: dict[str, str]) -> youth.Youth:
+    return fit_youth(
+        photos, prompts, ColourDetector(), [AgeRecogniser()], rates=(0.1, 0.01), dataset="reds", command="test"
+    )
+
+
+def test_ages_and_likenesses_are_fitted(tmp_path: Path) -> None:
+    photos, prompts = make(tmp_path, 60, 80)
+    found = fit(photos, prompts)
+    assert (found.people, found.children, found.dataset, found.command) == (140, 60, "reds", "test")
+    assert found.error < 4
+    recogniser, face = AgeRecogniser(), Face((2, 2, 8, 8), np.zeros((5, 2), np.float32), 0.9)
+    pictures = [np.asarray(Image.open(photo)) for photo in photos[:140]]
+    rows = np.stack([recogniser.embed(picture, face) for picture in pictures])
+    assert np.mean([found.of(row) for row in rows[:60]]) > 0.8
+    assert np.mean([found.of(row) for row in rows[60:]]) < 0.2
+    (among,) = found.among
+    alike = recogniser.similarity(rows[:60], rows[:60])[np.triu_indices(60, 1)]
+    assert among.pairs == len(alike)
+    assert (alike > among.similarity).mean() == pytest.approx(0.1, abs=0.002)
+    assert (alike > among.strict_similarity).mean() == pytest.approx(0.01, abs=0.002)
+    assert among.unadjusted_false_match_rate > among.false_match_rate_of_grown_ups
+    units = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    np.testing.assert_allclose(among.shift, units[:60].mean(0) - units[60:].mean(0), atol=1e-4)
+
+
+def test_it_survives_the_disk(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    found = fit(*make(tmp_path / "photos", 30, 30))
+    youth.dump(found, tmp_path / "youth.json")
+    assert youth.Youth.model_validate_json((tmp_path / "youth.json").read_bytes()) == found
+
+
+@pytest.mark.parametrize(("children", "grown"), [(10, 60), (60, 10)])
+def test_too_few_are_refused(children: int, grown: int, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="prompts of these photos tell fewer"):
+        fit(*make(tmp_path, children, grown))
