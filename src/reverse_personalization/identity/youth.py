@@ -67,8 +67,7 @@ class Youth(BaseModel):
         """1 for a child, 0 for a grown-up, by SFace's embedding, float32 128."""
         if not np.isfinite(embedding).all():
             return 0.0
-        years = float(np.asarray(self.direction, np.float32) @ unit(embedding)) + self.intercept
-        return float(np.clip((GROWN - years) / (GROWN - CHILD), 0, 1))
+        return at(float(np.asarray(self.direction, np.float32) @ unit(embedding)) + self.intercept)
 
 
 @cache
@@ -76,6 +75,11 @@ def fitted() -> Youth:
     """What was fitted."""
     text = (files("reverse_personalization.identity") / "youth.json").read_text("utf-8")
     return Youth.model_validate_json(text)
+
+
+def at(years: float) -> float:
+    """How young an age is, from 0, grown up, to 1, a child."""
+    return float(np.clip((GROWN - years) / (GROWN - CHILD), 0, 1))
 
 
 def youth(embeddings: Mapping[str, FloatArray]) -> float:

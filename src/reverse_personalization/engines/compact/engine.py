@@ -27,6 +27,7 @@ from reverse_personalization.identity.base import Recogniser, unit
 from reverse_personalization.identity.dlib_resnet import DlibResNet
 from reverse_personalization.identity.sface import SFace
 from reverse_personalization.identity.youth import TOLD_BY, youth
+from reverse_personalization.identity.youth import at as youth_at
 from reverse_personalization.inversion import STABLE_DIFFUSION, Array, Row
 from reverse_personalization.noise import KeyedNoise
 
@@ -231,9 +232,14 @@ class CompactEngine:
             embedding: float32 128, whom SFace knows; dlib's network knows who is in the picture.
         """
         face: MeshedFace = encoded.context
-        known = Known(unit(embedding), self._dlib.embed_chip(face.views.dlib.crop_rgb)).among_children()
+        known = Known(unit(embedding), self._dlib.embed_chip(face.views.dlib.crop_rgb)).as_young(self._young(embedding))
         within, never = partial(self._within_faces, face.encoding), self._population.told
         return self._sight.away(face.views, face.encoding, within(x), known, never=never, within=within)
+
+    def _young(self, embedding: FloatArray) -> float:
+        """How young, 0 to 1, whoever takes somebody's place stays."""
+        wished = 1.0 if self._wish.age is None else youth_at(self._wish.age)
+        return min(youth({TOLD_BY: embedding}), wished)
 
     def _owns(self, encoded: Sequence[Encoded], embeddings: FloatArray, strangers: Sequence[FloatArray]) -> FloatArray:
         """The codes, float32 n x d, that faces' identities let expect, for each unit of guidance.
@@ -245,7 +251,7 @@ class CompactEngine:
         starts = [self._within_faces(face.context.encoding, stranger) for face, stranger in faces]
         ends = [self.away(*one) for one in zip(encoded, starts, embeddings, strict=True)]
         shown = np.array([[min(face.context.encoding.shown / USUALLY_SHOWN, 1)] for face in encoded], np.float32)
-        farther = np.array([[1 + FARTHER_CHILDREN * youth({TOLD_BY: one})] for one in embeddings], np.float32)
+        farther = np.array([[1 + FARTHER_CHILDREN * self._young(one)] for one in embeddings], np.float32)
         return farther * (np.stack(starts) - np.stack(ends)) / (MILDEST * shown)
 
     def _within_faces(self, encoding: Encoding, x: Array) -> FloatArray:

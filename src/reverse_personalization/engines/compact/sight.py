@@ -18,7 +18,7 @@ from reverse_personalization.faces.face import ByteArray, Face, FloatArray, Mesh
 from reverse_personalization.identity.base import unit
 from reverse_personalization.identity.dlib_gradient import DlibGradient, chip
 from reverse_personalization.identity.sface_gradient import SFaceGradient
-from reverse_personalization.identity.youth import TOLD_BY, among_children, youth
+from reverse_personalization.identity.youth import among_children
 
 # What changes more slowly than over so many texels is light, and stays.
 LIGHT_SCALE = 7.0
@@ -44,7 +44,7 @@ BY_SFACE, BY_DLIB = Likeness(0.106, 0.108), Likeness(0.585, 0.057)
 # beyond is for recognisers that see other things.
 UNLIKE, KEPT_SLOPE = -6.0, 0.65
 SHORTEST, FARTHEST = 5.0, 35.0
-# How many times what children have in common is taken off whom a child is known as: guidance ages faces, so once would
+# How many times what children have in common is taken off whom a child walks away from: walks age faces, so once would
 # not do.
 LESS_A_CHILD: Final = {"sface": 1.25, "dlib-resnet": 3.0}
 # So many strides at most; in a hurry, fewer.
@@ -97,9 +97,8 @@ class Known(NamedTuple):
     sface: FloatArray
     dlib: FloatArray
 
-    def among_children(self) -> Known:
-        """What is a child's own: led away from childhood as well, every child would come out as a grown-up."""
-        young = youth({TOLD_BY: self.sface})
+    def as_young(self, young: float) -> Known:
+        """Whom faces walk away from that stay `young`, 0 to 1: from what is somebody's own, not from childhood."""
         sface, dlib = (young * times * _of_children(name) for name, times in LESS_A_CHILD.items())
         return Known(unit(self.sface - sface), self.dlib - dlib)
 
