@@ -21,7 +21,7 @@ import pytest
 from PIL import Image
 
 from documented import PAGES, mentions
-from reverse_personalization.bench import growing, judging
+from reverse_personalization.bench import judging, kinds
 from reverse_personalization.cli import main
 
 SERVES, HUB, CLUSTER = "serves until it is stopped", "needs a hub", "needs a cluster, or a GPU"
@@ -159,7 +159,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, astronaut: Any, hopper: Any
         # Other processes would take longer to load the models than these few photos take.
         patch.setattr(os, "cpu_count", lambda: 1)
         # Judges that are any good learn from more photos; these only have to speak.
-        for learner in (judging, growing):
+        for learner in (judging, kinds):
             patch.setattr(learner, "LEAST", 5)
         people = portraits(astronaut, hopper)
         make_photos(*people)

@@ -338,33 +338,33 @@ def calibrate(
 
 
 @app.command()
-def youth(
+def kinds(
     photos: Annotated[Path, typer.Option("--photos", help="Folder of photos, each of somebody else.")],
-    labels: Annotated[Path, typer.Option(help="CSV of file and prompt, which tells ages.")],
+    labels: Annotated[Path, typer.Option(help="CSV of file and prompt, which tells age and gender.")],
     out: Annotated[Path, typer.Option(help="The file to write.")],
     false_match_rate: Annotated[
         float, typer.Option(min=0, max=1, help="Share of pairs of different children that may match.")
     ] = 0.1,
     strict: Annotated[float, typer.Option(min=0, max=1, help="The same, where a child is to stay visible.")] = 0.001,
 ) -> None:
-    """Fit how young faces are to SFace, and the similarity above which each recogniser takes two children for one."""
-    from reverse_personalization.bench.growing import fit_youth
+    """Fit how young faces are, and above which similarity recognisers take two children for one."""
+    from reverse_personalization.bench.kinds import fit_kinds
     from reverse_personalization.bench.subsets import prompts_by_name
     from reverse_personalization.faces.detection import YuNetDetector
     from reverse_personalization.identity.dlib_resnet import DlibResNet
+    from reverse_personalization.identity.kinds import dump
     from reverse_personalization.identity.sface import SFace
-    from reverse_personalization.identity.youth import dump
     from reverse_personalization.media.images import photos_below
 
     with steps() as progress:
-        found = fit_youth(
+        found = fit_kinds(
             list(photos_below(photos)),
             prompts_by_name(labels),
             YuNetDetector(turned=False),
             (SFace(), DlibResNet()),
             rates=(false_match_rate, strict),
             dataset=photos.name,
-            command=f"revpers bench youth --photos {photos.name} --labels {labels.name} "
+            command=f"revpers bench kinds --photos {photos.name} --labels {labels.name} "
             f"--false-match-rate {false_match_rate:g} --strict {strict:g}",
             report=progress,
         )
@@ -373,10 +373,10 @@ def youth(
         f"Years of growing up, by SFace: off by {found.error:.1f} on people not fitted on ({found.people} people, "
         f"{found.children} of them children)."
     )
-    for among in found.among:
+    for each in found.kinds:
         typer.echo(
-            f"{among.recogniser}: two children match above {among.similarity:.4f}, where "
-            f"{among.false_match_rate:.1%} of {among.pairs} pairs of different ones do; above the threshold of "
-            f"grown-ups {among.unadjusted_false_match_rate:.1%} would, and "
-            f"{among.false_match_rate_of_grown_ups:.1%} of pairs of grown-ups in these photos do."
+            f"{each.recogniser}: two children match above {each.similarity:.4f}, where "
+            f"{each.false_match_rate:.1%} of {each.pairs} pairs of different ones do; above the threshold of "
+            f"grown-ups {each.unadjusted_false_match_rate:.1%} would, and "
+            f"{each.grown_up_false_match_rate:.1%} of pairs of grown-ups in these photos do."
         )

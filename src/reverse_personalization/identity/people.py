@@ -19,8 +19,8 @@ from reverse_personalization.errors import InputError
 from reverse_personalization.faces.detection import Detector
 from reverse_personalization.faces.face import FloatArray
 from reverse_personalization.identity.base import Recogniser
+from reverse_personalization.identity.kinds import youth
 from reverse_personalization.identity.thresholds import threshold_of
-from reverse_personalization.identity.youth import youth
 from reverse_personalization.media.images import photos_below, read_photo
 
 Rule = Literal["keep", "only"]

@@ -2,7 +2,7 @@
 
 `thresholds.json` is written by `revpers bench calibrate`, which fits it on pairs of different people;
 `strict_thresholds.json` likewise, at a hundredth of the false-match rate, for faces that stay visible. Children, whom
-recognisers find more alike, have thresholds of their own, see `identity.youth`.
+recognisers find more alike, have thresholds of their own, see `identity.kinds`.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from reverse_personalization.identity.base import Recogniser
-from reverse_personalization.identity.youth import among_children
+from reverse_personalization.identity.kinds import kinds
 
 Limit = Callable[[float, float], float]
-"""The similarity above which two faces match, of the face's longer side in pixels and its youth (`identity.youth`)."""
+"""The similarity above which two faces match, of the face's longer side in pixels and its youth (`identity.kinds`)."""
 
 
 class SmallThreshold(BaseModel):
@@ -94,10 +94,10 @@ def threshold_of(recogniser: Recogniser, *, strict: bool = False) -> Limit:
     stated: float | None = getattr(recogniser, "threshold", None)
     if stated is not None:
         return lambda size, youth: stated
-    fitted, among = threshold(recogniser.name, strict=strict), among_children(recogniser.name)
-    if among is None:
+    fitted, of_kinds = threshold(recogniser.name, strict=strict), kinds(recogniser.name)
+    if of_kinds is None:
         return lambda size, youth: fitted.at(size)
-    rise = max((among.strict_similarity if strict else among.similarity) - fitted.similarity, 0.0)
+    rise = max((of_kinds.strict_similarity if strict else of_kinds.similarity) - fitted.similarity, 0.0)
     return lambda size, youth: max(fitted.at(size), fitted.similarity + youth * rise)
 
 

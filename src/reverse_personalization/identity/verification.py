@@ -11,8 +11,8 @@ import numpy as np
 from reverse_personalization.faces.detection import Detector, surroundings
 from reverse_personalization.faces.face import ByteArray, Face, FloatArray
 from reverse_personalization.identity.base import Recogniser
+from reverse_personalization.identity.kinds import youth
 from reverse_personalization.identity.thresholds import threshold_of
-from reverse_personalization.identity.youth import youth
 
 Role = Literal["guide", "verifier"]
 # By how much a guide's similarity should stay below its threshold, two thirds of different people's spread: what it led

@@ -10,7 +10,7 @@ import numpy as np
 
 from reverse_personalization.blas import one_blas_thread
 from reverse_personalization.engines.base import Conditions, Encoded, Labels
-from reverse_personalization.engines.compact.attributes import read_wish
+from reverse_personalization.engines.compact.attributes import NAMES, read_wish
 from reverse_personalization.engines.compact.beards import Beards
 from reverse_personalization.engines.compact.codec import Encoding, FaceCodec, Wished
 from reverse_personalization.engines.compact.denoiser import Expectation, predict_noise
@@ -18,16 +18,15 @@ from reverse_personalization.engines.compact.parts import read_parts
 from reverse_personalization.engines.compact.population import Population
 from reverse_personalization.engines.compact.rendering import Renderer
 from reverse_personalization.engines.compact.settling import MeshedFace, Settled, Settler
-from reverse_personalization.engines.compact.sight import MOST_STRIDES, Known, Sight, Views
+from reverse_personalization.engines.compact.sight import MOST_STRIDES, Kind, Known, Sight, Views
 from reverse_personalization.errors import EngineError
 from reverse_personalization.faces.compositing import Rendering
 from reverse_personalization.faces.face import ByteArray, Face, FloatArray, Mesh
 from reverse_personalization.faces.mesh import FaceMesher
 from reverse_personalization.identity.base import Recogniser, unit
 from reverse_personalization.identity.dlib_resnet import DlibResNet
+from reverse_personalization.identity.kinds import TOLD_BY, youth, youth_at
 from reverse_personalization.identity.sface import SFace
-from reverse_personalization.identity.youth import TOLD_BY, youth
-from reverse_personalization.identity.youth import at as youth_at
 from reverse_personalization.inversion import STABLE_DIFFUSION, Array, Row
 from reverse_personalization.noise import KeyedNoise
 
@@ -232,14 +231,20 @@ class CompactEngine:
             embedding: float32 128, whom SFace knows; dlib's network knows who is in the picture.
         """
         face: MeshedFace = encoded.context
-        known = Known(unit(embedding), self._dlib.embed_chip(face.views.dlib.crop_rgb)).as_young(self._young(embedding))
+        known = Known(unit(embedding), self._dlib.embed_chip(face.views.dlib.crop_rgb))
+        known = known.apart_from(self._kind(face.encoding.codes, unit(embedding)))
         within, never = partial(self._within_faces, face.encoding), self._population.told
         return self._sight.away(face.views, face.encoding, within(x), known, never=never, within=within)
 
-    def _young(self, embedding: FloatArray) -> float:
-        """How young, 0 to 1, whoever takes somebody's place stays."""
-        wished = 1.0 if self._wish.age is None else youth_at(self._wish.age)
-        return min(youth({TOLD_BY: embedding}), wished)
+    def _kind(self, codes: FloatArray, embedding: FloatArray) -> Kind:
+        """Of what kind whoever takes somebody's place is, as far as walks would lead away from it."""
+        young = youth({TOLD_BY: embedding})
+        if self._wish.age is not None:
+            young = min(young, youth_at(self._wish.age))
+        woman = self._wish.woman
+        if woman is None:
+            woman = self._population.attributes(codes, embedding)[NAMES.index("woman")]
+        return Kind(young, max(2 * float(woman) - 1, 0.0))
 
     def _owns(self, encoded: Sequence[Encoded], embeddings: FloatArray, strangers: Sequence[FloatArray]) -> FloatArray:
         """The codes, float32 n x d, that faces' identities let expect, for each unit of guidance.
@@ -251,7 +256,7 @@ class CompactEngine:
         starts = [self._within_faces(face.context.encoding, stranger) for face, stranger in faces]
         ends = [self.away(*one) for one in zip(encoded, starts, embeddings, strict=True)]
         shown = np.array([[min(face.context.encoding.shown / USUALLY_SHOWN, 1)] for face in encoded], np.float32)
-        farther = np.array([[1 + FARTHER_CHILDREN * self._young(one)] for one in embeddings], np.float32)
+        farther = np.array([[1 + FARTHER_CHILDREN * youth({TOLD_BY: one})] for one in embeddings], np.float32)
         return farther * (np.stack(starts) - np.stack(ends)) / (MILDEST * shown)
 
     def _within_faces(self, encoding: Encoding, x: Array) -> FloatArray:

@@ -17,8 +17,8 @@ from reverse_personalization.faces.compositing import paste
 from reverse_personalization.faces.face import ByteArray, Face, FloatArray, Mesh
 from reverse_personalization.identity.base import unit
 from reverse_personalization.identity.dlib_gradient import DlibGradient, chip
+from reverse_personalization.identity.kinds import kinds
 from reverse_personalization.identity.sface_gradient import SFaceGradient
-from reverse_personalization.identity.youth import among_children
 
 # What changes more slowly than over so many texels is light, and stays.
 LIGHT_SCALE = 7.0
@@ -36,6 +36,18 @@ class Likeness(NamedTuple):
     spread: float
 
 
+class Kind(NamedTuple):
+    """What stays of somebody on the way.
+
+    Attributes:
+        young: from 0, grown up, to 1, a child.
+        feminine: from 0 to 1, a woman's.
+    """
+
+    young: float
+    feminine: float
+
+
 # Of all pairs of 60 held-out training faces.
 BY_SFACE, BY_DLIB = Likeness(0.106, 0.108), Likeness(0.585, 0.057)
 # A way is gone in strides until a face can be expected to be so unlike the source, on both recognisers' average and in
@@ -44,9 +56,9 @@ BY_SFACE, BY_DLIB = Likeness(0.106, 0.108), Likeness(0.585, 0.057)
 # beyond is for recognisers that see other things.
 UNLIKE, KEPT_SLOPE = -6.0, 0.65
 SHORTEST, FARTHEST = 5.0, 35.0
-# How many times what children have in common is taken off whom a child walks away from: walks age faces, so once would
-# not do.
-LESS_A_CHILD: Final = {"sface": 1.25, "dlib-resnet": 3.0}
+# How many times what children, or women, have in common is taken off whom they walk away from: walks lead to men of
+# middle age, so once would not always do.
+LESS_OF_A_KIND: Final = {"sface": Kind(1.25, 0.5), "dlib-resnet": Kind(3.0, 1.0)}
 # So many strides at most; in a hurry, fewer.
 MOST_STRIDES, FEW_STRIDES = 5, 2
 # Levels of a picture for each unit of a texture.
@@ -97,15 +109,18 @@ class Known(NamedTuple):
     sface: FloatArray
     dlib: FloatArray
 
-    def as_young(self, young: float) -> Known:
-        """Whom faces walk away from that stay `young`, 0 to 1: from what is somebody's own, not from childhood."""
-        sface, dlib = (young * times * _of_children(name) for name, times in LESS_A_CHILD.items())
-        return Known(unit(self.sface - sface), self.dlib - dlib)
+    def apart_from(self, kind: Kind) -> Known:
+        """Whom faces walk away from that stay of a kind: from what is somebody's own, not from what is the kind's."""
+        return Known(unit(self.sface - _shared("sface", kind)), self.dlib - _shared("dlib-resnet", kind))
 
 
-def _of_children(recogniser: str) -> FloatArray:
-    among = among_children(recogniser)
-    return np.zeros(1, np.float32) if among is None else np.asarray(among.shift, np.float32)
+def _shared(recogniser: str, kind: Kind) -> FloatArray:
+    """What to take off an embedding (float32 128), so that a walk away from it does not leave a kind."""
+    fitted, times = kinds(recogniser), LESS_OF_A_KIND[recogniser]
+    if fitted is None:
+        raise KeyError(recogniser)
+    child, woman = np.asarray(fitted.child, np.float32), np.asarray(fitted.woman, np.float32)
+    return times.young * kind.young * child + times.feminine * kind.feminine * woman
 
 
 class Sight:

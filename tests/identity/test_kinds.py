@@ -9,21 +9,20 @@ import pytest
 
 from reverse_personalization import weights
 from reverse_personalization.faces.face import Face, FloatArray
-from reverse_personalization.identity import youth as youths
+from reverse_personalization.identity.kinds import CHILD, GROWN, fitted, kinds, youth
 from reverse_personalization.identity.people import People
 from reverse_personalization.identity.thresholds import threshold, threshold_of
 from reverse_personalization.identity.verification import Source, Verifier
-from reverse_personalization.identity.youth import CHILD, GROWN, among_children, youth
 
 RECOGNISERS = "sface", "dlib-resnet"
 
 
 def of_age(years: float) -> FloatArray:
     """A unit vector that SFace would give a face of such years, by what was fitted."""
-    fitted = youths.fitted()
-    direction = np.asarray(fitted.direction, np.float64)
+    found = fitted()
+    direction = np.asarray(found.growth, np.float64)
     along = direction / np.linalg.norm(direction)
-    share = (years - fitted.intercept) / np.linalg.norm(direction)
+    share = (years - found.intercept) / np.linalg.norm(direction)
     across = np.roll(along, 1) - (np.roll(along, 1) @ along) * along
     across *= np.sqrt(1 - share**2) / np.linalg.norm(across)
     return np.asarray(share * along + across, np.float32)
@@ -47,17 +46,17 @@ def test_grown_ups_are_grown_up(astronaut: Any, hopper: Any, verifier: Verifier)
 
 
 def test_what_was_fitted_states_where_it_comes_from() -> None:
-    fitted = youths.fitted()
-    assert fitted.weights_sha256 == weights.entry("sface").sha256
-    assert fitted.command.startswith("revpers bench youth")
-    assert fitted.error < 4
-    assert tuple(among.recogniser for among in fitted.among) == RECOGNISERS
-    for among in fitted.among:
-        assert among.pairs == fitted.children * (fitted.children - 1) / 2
-        assert among.pairs * among.strict_false_match_rate >= 10
+    found = fitted()
+    assert found.weights_sha256 == weights.entry("sface").sha256
+    assert found.command.startswith("revpers bench kinds")
+    assert found.error < 4
+    assert tuple(of.recogniser for of in found.kinds) == RECOGNISERS
+    for of in found.kinds:
+        assert of.pairs == found.children * (found.children - 1) / 2
+        assert of.pairs * of.strict_false_match_rate >= 10
         # Why children need thresholds of their own.
-        assert among.unadjusted_false_match_rate > 10 * among.false_match_rate_of_grown_ups
-        assert threshold(among.recogniser).similarity < among.similarity < among.strict_similarity < 1
+        assert of.unadjusted_false_match_rate > 10 * of.grown_up_false_match_rate
+        assert threshold(of.recogniser).similarity < of.similarity < of.strict_similarity < 1
 
 
 @pytest.mark.parametrize("name", RECOGNISERS)
@@ -68,9 +67,9 @@ def test_thresholds_rise_with_youth(name: str, strict: bool) -> None:
 
     named: Any = Named()
     named.name = name
-    limit, among = threshold_of(named, strict=strict), among_children(name)
-    assert among is not None
-    grown, child = threshold(name, strict=strict), among.strict_similarity if strict else among.similarity
+    limit, of = threshold_of(named, strict=strict), kinds(name)
+    assert of is not None
+    grown, child = threshold(name, strict=strict), of.strict_similarity if strict else of.similarity
     for size in (16, 100):
         assert limit(size, 0) == grown.at(size)
         assert limit(size, 0) <= limit(size, 0.5) <= limit(size, 1)

@@ -9,10 +9,10 @@ import pytest
 from bench_people import ColourDetector
 from PIL import Image
 
-from reverse_personalization.bench.growing import fit_youth
+from reverse_personalization.bench.kinds import fit_kinds
 from reverse_personalization.errors import InputError
 from reverse_personalization.faces.face import ByteArray, Face, FloatArray
-from reverse_personalization.identity import youth
+from reverse_personalization.identity import kinds
 from reverse_personalization.identity.base import cosine
 
 
@@ -44,8 +44,8 @@ def make(root: Path, children: int, grown: int) -> tuple[list[Path], dict[str, s
     return sorted(root.iterdir()), prompts
 
 
-def fit(photos: list[Path], prompts: dict[str, str]) -> youth.Youth:
-    return fit_youth(
+def fit(photos: list[Path], prompts: dict[str, str]) -> kinds.Fitted:
+    return fit_kinds(
         photos, prompts, ColourDetector(), [AgeRecogniser()], rates=(0.1, 0.01), dataset="reds", command="test"
     )
 
@@ -58,23 +58,23 @@ def test_ages_and_likenesses_are_fitted(tmp_path: Path) -> None:
     recogniser, face = AgeRecogniser(), Face((2, 2, 8, 8), np.zeros((5, 2), np.float32), 0.9)
     pictures = [np.asarray(Image.open(photo)) for photo in photos[:140]]
     rows = np.stack([recogniser.embed(picture, face) for picture in pictures])
-    assert np.mean([found.of(row) for row in rows[:60]]) > 0.8
-    assert np.mean([found.of(row) for row in rows[60:]]) < 0.2
-    (among,) = found.among
+    assert np.mean([found.youth(row) for row in rows[:60]]) > 0.8
+    assert np.mean([found.youth(row) for row in rows[60:]]) < 0.2
+    (of,) = found.kinds
     alike = recogniser.similarity(rows[:60], rows[:60])[np.triu_indices(60, 1)]
-    assert among.pairs == len(alike)
-    assert (alike > among.similarity).mean() == pytest.approx(0.1, abs=0.002)
-    assert (alike > among.strict_similarity).mean() == pytest.approx(0.01, abs=0.002)
-    assert among.unadjusted_false_match_rate > among.false_match_rate_of_grown_ups
+    assert of.pairs == len(alike)
+    assert (alike > of.similarity).mean() == pytest.approx(0.1, abs=0.002)
+    assert (alike > of.strict_similarity).mean() == pytest.approx(0.01, abs=0.002)
+    assert of.unadjusted_false_match_rate > of.grown_up_false_match_rate
     units = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-    np.testing.assert_allclose(among.shift, units[:60].mean(0) - units[60:].mean(0), atol=1e-4)
+    np.testing.assert_allclose(of.child, units[:60].mean(0) - units[60:].mean(0), atol=1e-4)
 
 
 def test_it_survives_the_disk(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     found = fit(*make(tmp_path / "photos", 30, 30))
-    youth.dump(found, tmp_path / "youth.json")
-    assert youth.Youth.model_validate_json((tmp_path / "youth.json").read_bytes()) == found
+    kinds.dump(found, tmp_path / "kinds.json")
+    assert kinds.Fitted.model_validate_json((tmp_path / "kinds.json").read_bytes()) == found
 
 
 @pytest.mark.parametrize(("children", "grown"), [(10, 60), (60, 10)])
