@@ -9,7 +9,7 @@ import pytest
 from bench_people import ColourDetector
 from PIL import Image
 
-from reverse_personalization.bench.kinds import fit_kinds
+from reverse_personalization.bench.kinds import Told, _women, fit_kinds
 from reverse_personalization.errors import InputError
 from reverse_personalization.faces.face import ByteArray, Face, FloatArray
 from reverse_personalization.identity import kinds
@@ -68,6 +68,16 @@ def test_ages_and_likenesses_are_fitted(tmp_path: Path) -> None:
     assert of.unadjusted_false_match_rate > of.grown_up_false_match_rate
     units = rows / np.linalg.norm(rows, axis=1, keepdims=True)
     np.testing.assert_allclose(of.child, units[:60].mean(0) - units[60:].mean(0), atol=1e-4)
+
+
+def test_what_women_have_in_common_is_not_what_their_photographer_likes() -> None:
+    generator = np.random.default_rng(0)
+    count, shift, likes = 400, np.array([1, 0, -2], np.float32), np.array([0, 9, 4], np.float32)
+    in_studio = generator.random(count) < 0.5
+    woman = generator.random(count) < np.where(in_studio, 0.8, 0.2)
+    rows = woman[:, None] * shift + in_studio[:, None] * likes + generator.normal(0, 0.1, (count, 3))
+    told = Told(np.full(count, 40, np.float32), woman.astype(np.float32), np.where(in_studio, "studio", "street"))
+    np.testing.assert_allclose(_women(rows.astype(np.float32), told), shift, atol=0.05)
 
 
 def test_it_survives_the_disk(tmp_path: Path) -> None:

@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reverse_personalization.engines.compact.attributes import Wish
-from reverse_personalization.engines.compact.engine import MILDEST, USUALLY_SHOWN, CompactEngine
+from reverse_personalization.engines.compact.attributes import NAMES, Wish
+from reverse_personalization.engines.compact.engine import FARTHER_CHILDREN, MILDEST, USUALLY_SHOWN, CompactEngine
 from reverse_personalization.engines.compact.frame import SIZE
-from reverse_personalization.engines.compact.sight import BY_DLIB, FARTHEST, SHORTEST, Known
+from reverse_personalization.engines.compact.sight import BY_DLIB, FARTHEST, SHORTEST, Kind, Known
 from reverse_personalization.engines.compact.textures import Tone, denormalise, pack_gradient, unpack
 from reverse_personalization.faces.compositing import paste
 from reverse_personalization.identity.base import unit
 from reverse_personalization.identity.dlib_resnet import DlibResNet
+from reverse_personalization.identity.kinds import kinds
 from reverse_personalization.identity.sface import SFace
 
 
@@ -97,6 +98,70 @@ def test_of_what_little_shows_more_changes(compact_engine: CompactEngine, of_por
     farther = -MILDEST * compact_engine._owns([replace(encoded, context=hidden)], [own], [stranger])[0]
     usual = min(face.encoding.shown / USUALLY_SHOWN, 1)
     np.testing.assert_allclose(farther, 4 * usual * way, rtol=1e-5, atol=1e-6)
+
+
+def shared(recogniser: str) -> tuple[Any, Any]:
+    """What children, and women, have in common to a recogniser."""
+    fitted = kinds(recogniser)
+    assert fitted is not None
+    return np.asarray(fitted.child, np.float32), np.asarray(fitted.woman, np.float32)
+
+
+def test_what_a_kind_has_in_common_is_nobodys_own(portrait: Any, sface: SFace, dlib_resnet: DlibResNet) -> None:
+    known = Known(
+        unit(sface.embed(portrait.image_rgb, portrait.face)), dlib_resnet.embed(portrait.image_rgb, portrait.face)
+    )
+    for one, other in zip(known, known.apart_from(Kind(0, 0)), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+    for row, kind in enumerate((Kind(1, 0), Kind(0, 1))):
+        apart = known.apart_from(kind)
+        assert np.linalg.norm(apart.sface) == pytest.approx(1, abs=1e-5)
+        for recogniser, before, after in zip(("sface", "dlib-resnet"), known, apart, strict=True):
+            assert after @ shared(recogniser)[row] < before @ shared(recogniser)[row]
+
+
+def test_the_way_leads_to_who_is_of_the_same_kind(
+    portrait: Any, compact_engine: CompactEngine, of_portrait: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoded, own, stranger = of_portrait
+
+    def ends(kind: Kind) -> Any:
+        """What SFace sees at the end of the way."""
+        monkeypatch.setattr(compact_engine, "_kind", lambda codes, embedding: kind)
+        codes = compact_engine.away(encoded, stranger, own)
+        drawn = compact_engine.decode(portrait.image_rgb, encoded, codes, drift=np.zeros((468, 2)))
+        return unit(compact_engine.guide.embed(paste(portrait.image_rgb, drawn), portrait.face))
+
+    child, woman = shared("sface")
+    nobody = ends(Kind(0, 0))
+    assert ends(Kind(1, 0)) @ child > nobody @ child
+    assert ends(Kind(0, 1)) @ woman > nobody @ woman
+
+
+@pytest.mark.parametrize(
+    ("wish", "young", "feminine"),
+    [(Wish(), 1, 1), (Wish(woman=0), 1, 0), (Wish(age=75, woman=0), 0, 0), (Wish(age=5), 1, 1)],
+)
+def test_a_kind_stays_unless_it_is_wished_otherwise(
+    wish: Wish, young: float, feminine: float, compact_engine: CompactEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    girl = np.zeros(len(NAMES), np.float32)
+    girl[NAMES.index("woman")] = 1
+    monkeypatch.setattr(compact_engine, "_wish", wish)
+    monkeypatch.setattr(compact_engine._population, "attributes", lambda codes, embedding: girl)
+    embedding = unit(shared("sface")[0])
+    assert compact_engine._kind(np.zeros(1, np.float32), embedding) == Kind(young, feminine)
+
+
+def test_children_are_led_farther(compact_engine: CompactEngine, of_portrait: Any) -> None:
+    encoded, own, stranger = of_portrait
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("reverse_personalization.engines.compact.engine.youth", lambda embeddings: 1.0)
+        patch.setattr(compact_engine, "_kind", lambda codes, embedding: Kind(0, 0))
+        child = -MILDEST * compact_engine._owns([encoded], [own], [stranger])[0]
+        patch.setattr("reverse_personalization.engines.compact.engine.youth", lambda embeddings: 0.0)
+        grown = -MILDEST * compact_engine._owns([encoded], [own], [stranger])[0]
+    np.testing.assert_allclose(child, (1 + FARTHER_CHILDREN) * grown, rtol=1e-5, atol=1e-6)
 
 
 def test_what_shows_of_a_face_is_told(portrait: Any, compact_engine: CompactEngine) -> None:
