@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from reverse_personalization.bench.privacy import places
-from reverse_personalization.bench.statistics import Rate
+from reverse_personalization.bench.statistics import Rate, ridge
 from reverse_personalization.faces.face import FloatArray
 from reverse_personalization.identity.base import Recogniser
 
@@ -47,8 +47,7 @@ def parrot(
         mean_in, mean_out = probes[others].mean(0), originals[others].mean(0)
         x, y = probes[others] - mean_in, originals[others] - mean_out
         penalty = PENALTY * np.trace(x.T @ x) / x.shape[1] + 1e-6
-        weights = np.linalg.solve(x.T @ x + penalty * np.eye(x.shape[1]), x.T @ y)
-        recovered[fold] = (probes[fold] - mean_in) @ weights + mean_out
+        recovered[fold] = (probes[fold] - mean_in) @ ridge(x, y, penalty) + mean_out
     return rank_1(recogniser, recovered, gallery, people)
 
 

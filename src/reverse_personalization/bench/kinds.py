@@ -13,17 +13,18 @@ from numpy.typing import NDArray
 
 from reverse_personalization import weights
 from reverse_personalization.bench.embedding import embed_photos
+from reverse_personalization.bench.judging import labelled
+from reverse_personalization.bench.statistics import ridge
 from reverse_personalization.errors import InputError
 from reverse_personalization.faces.detection import Detector
 from reverse_personalization.faces.face import FloatArray
 from reverse_personalization.identity.base import Recogniser
 from reverse_personalization.identity.kinds import TOLD_BY, Fitted, Kinds
 from reverse_personalization.identity.thresholds import threshold
-from reverse_personalization.prompts import age_of, says
+from reverse_personalization.prompts import age_of
 
 # Years after which faces do not grow up any more; and those up to which people are children.
 GROWN_UP, CHILDHOOD = 20.0, 10.0
-WOMAN, MAN = ("woman", "girl"), ("man", "boy")
 PENALTY: Final = 3.0
 FOLDS: Final = 5
 # Fewest people of a kind.
@@ -49,10 +50,9 @@ class Told:
     @classmethod
     def of(cls, photos: Sequence[Path], prompts: Mapping[str, str]) -> Told:
         """Read the prompts of photos."""
-        told = [prompts[photo.name] for photo in photos]
-        woman = [1.0 if says(one, WOMAN) else 0.0 if says(one, MAN) else 0.5 for one in told]
-        ages = np.array([age_of(one) for one in told], np.float32)
-        return cls(ages, np.array(woman, np.float32), np.array([photo.parent.name for photo in photos]))
+        ages = np.array([age_of(prompts[photo.name]) for photo in photos], np.float32)
+        woman = np.nan_to_num(labelled(photos, prompts, "woman"), nan=0.5)
+        return cls(ages, woman, np.array([photo.parent.name for photo in photos]))
 
     @property
     def children(self) -> NDArray[np.bool_]:
@@ -174,7 +174,5 @@ def _error(rows: FloatArray, growth: FloatArray) -> float:
 
 def _ridge(rows: FloatArray, target: FloatArray) -> tuple[FloatArray, float]:
     centre, mean = rows.mean(0), float(target.mean())
-    centred = rows - centre
-    gram = centred.T @ centred + PENALTY * np.eye(rows.shape[1])
-    direction = np.asarray(np.linalg.solve(gram, centred.T @ (target - mean)), np.float32)
+    direction = np.asarray(ridge(rows - centre, target - mean, PENALTY), np.float32)
     return direction, mean - float(centre @ direction)

@@ -44,6 +44,11 @@ class Rate:
         return f"{self.value:.1%} [{low:.1%}, {high:.1%}] ({self.hits}/{self.trials})"
 
 
+def ridge(inputs: NDArray[np.floating], targets: NDArray[np.floating], penalty: float) -> NDArray[np.floating]:
+    """Least squares with a penalty on the squares of the weights, for centred inputs n x i and targets n (x o)."""
+    return np.linalg.solve(inputs.T @ inputs + penalty * np.eye(inputs.shape[1]), inputs.T @ targets)
+
+
 def fit_logistic(
     x: NDArray[np.floating], hits: NDArray[np.floating], trials: NDArray[np.floating], penalty: NDArray[np.floating]
 ) -> NDArray[np.float64]:

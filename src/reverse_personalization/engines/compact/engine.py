@@ -232,7 +232,7 @@ class CompactEngine:
         """
         face: MeshedFace = encoded.context
         known = Known(unit(embedding), self._dlib.embed_chip(face.views.dlib.crop_rgb))
-        known = known.apart_from(self._kind(face.encoding.codes, unit(embedding)))
+        known = known.apart_from(self._kind(face.encoding.codes, known.sface))
         within, never = partial(self._within_faces, face.encoding), self._population.told
         return self._sight.away(face.views, face.encoding, within(x), known, never=never, within=within)
 
