@@ -25,7 +25,7 @@ _ENGINE: Final[dict[str, dict[str, float]]] = {
     "sdxl": {"guidance": -10.0, "surrogate": 0.0, "skip": 0.7},
 }
 _QUALITY: Final[dict[tuple[str, str], dict[str, int]]] = {
-    ("compact", "draft"): {"steps": 12, "max_tries": 2, "gaze_tries": 0},
+    ("compact", "draft"): {"steps": 12, "max_tries": 3, "gaze_tries": 0},
     ("compact", "standard"): {"steps": 12, "max_tries": 16},
     ("compact", "paper"): {"steps": 100, "max_tries": 16},
     ("sdxl", "draft"): {"steps": 20, "max_tries": 2},

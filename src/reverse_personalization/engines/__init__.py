@@ -44,10 +44,8 @@ def load_engine(settings: Settings) -> Engine[Any]:
         option = given[0].replace("_", "-")
         raise UsageError(f"{option} is the sdxl engine's; leave it out, or add --engine sdxl.")
     from reverse_personalization.engines.compact.engine import CompactEngine
-    from reverse_personalization.engines.compact.sight import FEW_STRIDES, MOST_STRIDES
 
-    strides = FEW_STRIDES if settings.quality == "draft" else MOST_STRIDES
-    return CompactEngine(keep=settings.keep, attributes=settings.attributes, strides=strides)
+    return CompactEngine(keep=settings.keep, attributes=settings.attributes, draft=settings.quality == "draft")
 
 
 def _plugged(settings: Settings) -> Engine[Any]:

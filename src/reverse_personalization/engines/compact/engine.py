@@ -17,8 +17,8 @@ from reverse_personalization.engines.compact.denoiser import Expectation, predic
 from reverse_personalization.engines.compact.parts import read_parts
 from reverse_personalization.engines.compact.population import Population
 from reverse_personalization.engines.compact.rendering import Renderer
-from reverse_personalization.engines.compact.settling import MeshedFace, Settled, Settler
-from reverse_personalization.engines.compact.sight import MOST_STRIDES, Kind, Known, Sight, Views
+from reverse_personalization.engines.compact.settling import FEW_ROUNDS, MOST_ROUNDS, MeshedFace, Settled, Settler
+from reverse_personalization.engines.compact.sight import FEW_STRIDES, MOST_STRIDES, Kind, Known, Sight, Views
 from reverse_personalization.errors import EngineError
 from reverse_personalization.faces.compositing import Rendering
 from reverse_personalization.faces.face import ByteArray, Face, FloatArray, Mesh
@@ -55,7 +55,7 @@ class CompactEngine:
         guide: SFace | None = None,
         keep: Sequence[str] = (),
         attributes: str | None = None,
-        strides: int = MOST_STRIDES,
+        draft: bool = False,
     ) -> None:
         """Load the models.
 
@@ -63,7 +63,7 @@ class CompactEngine:
             guide: SFace by default, whose embeddings the population was fitted with.
             keep: parts of the face that stay as they are, see `faces.regions`.
             attributes: what strangers should be, see `attributes.read_wish`.
-            strides: how often at most a try looks where the guides would know a face less, see `Sight.away`.
+            draft: look less often where the guides would know a face less, and what has become of its expression.
 
         Raises:
             UsageError: attributes that are not understood.
@@ -77,7 +77,8 @@ class CompactEngine:
         self._beards = Beards(parts["hair"])
         self._mesher = FaceMesher()
         renderer = Renderer(self._codec.frame, keep=keep)
-        self._settler = Settler(self._codec, renderer, self._mesher, self._population.expressions)
+        rounds, strides = (FEW_ROUNDS, FEW_STRIDES) if draft else (MOST_ROUNDS, MOST_STRIDES)
+        self._settler = Settler(self._codec, renderer, self._mesher, self._population.expressions, rounds=rounds)
         self.guide: Recogniser = guide or SFace()
         self._dlib = DlibResNet()
         self.guides: tuple[Recogniser, ...] = (self.guide, self._dlib)
@@ -238,13 +239,15 @@ class CompactEngine:
 
     def _kind(self, codes: FloatArray, embedding: FloatArray) -> Kind:
         """Of what kind whoever takes somebody's place is, as far as walks would lead away from it."""
-        young = youth({TOLD_BY: embedding})
-        if self._wish.age is not None:
-            young = min(young, youth_at(self._wish.age))
         woman = self._wish.woman
         if woman is None:
             woman = self._population.attributes(codes, embedding)[NAMES.index("woman")]
-        return Kind(young, max(2 * float(woman) - 1, 0.0))
+        return Kind(self._young(embedding), max(2 * float(woman) - 1, 0.0))
+
+    def _young(self, embedding: FloatArray) -> float:
+        """How much of a child whoever takes somebody's place is, 0 to 1."""
+        young = youth({TOLD_BY: embedding})
+        return young if self._wish.age is None else min(young, youth_at(self._wish.age))
 
     def _owns(self, encoded: Sequence[Encoded], embeddings: FloatArray, strangers: Sequence[FloatArray]) -> FloatArray:
         """The codes, float32 n x d, that faces' identities let expect, for each unit of guidance.
@@ -256,7 +259,7 @@ class CompactEngine:
         starts = [self._within_faces(face.context.encoding, stranger) for face, stranger in faces]
         ends = [self.away(*one) for one in zip(encoded, starts, embeddings, strict=True)]
         shown = np.array([[min(face.context.encoding.shown / USUALLY_SHOWN, 1)] for face in encoded], np.float32)
-        farther = np.array([[1 + FARTHER_CHILDREN * youth({TOLD_BY: one})] for one in embeddings], np.float32)
+        farther = np.array([[1 + FARTHER_CHILDREN * self._young(one)] for one in embeddings], np.float32)
         return farther * (np.stack(starts) - np.stack(ends)) / (MILDEST * shown)
 
     def _within_faces(self, encoding: Encoding, x: Array) -> FloatArray:

@@ -18,7 +18,9 @@ from reverse_personalization.faces.mesh import FaceMesher
 # Share of the shape's change that is rendered: it tells recognisers little, and moves pose and expression.
 SHAPE_SHARE = 0.4
 # Share of the mesh's drift, and of the expression's, that is taken back in each round.
-STEADIED, COMPOSED, ROUNDS = 0.8, 0.25, 2
+STEADIED, COMPOSED = 0.8, 0.25
+# So many rounds; in a hurry, fewer.
+MOST_ROUNDS, FEW_ROUNDS = 2, 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,9 +54,17 @@ class Settled:
 class Settler:
     """Looks at what new codes make of a face, and corrects codes and mesh by what it sees."""
 
-    def __init__(self, codec: FaceCodec, renderer: Renderer, mesher: FaceMesher, expressions: FloatArray) -> None:
+    def __init__(
+        self,
+        codec: FaceCodec,
+        renderer: Renderer,
+        mesher: FaceMesher,
+        expressions: FloatArray,
+        *,
+        rounds: int = MOST_ROUNDS,
+    ) -> None:
         """Take the codec, what draws and meshes, and how expressions follow codes (float32 d x e, measured)."""
-        self._codec, self._renderer, self._mesher = codec, renderer, mesher
+        self._codec, self._renderer, self._mesher, self._rounds = codec, renderer, mesher, rounds
         # The shortest change of codes that makes a given change of expression, e x d.
         self._composing: FloatArray = np.linalg.pinv(expressions).astype(np.float32)
 
@@ -71,7 +81,7 @@ class Settler:
         """
         before = self._mesher.again(image_rgb, face.mesh)
         back = np.zeros((len(before.points), 2), np.float32)
-        for _ in range(ROUNDS):
+        for _ in range(self._rounds):
             decoding = self._codec.decode(face.encoding, codes)
             changed = paste(image_rgb, self._drawn(image_rgb, face, decoding, back))
             after = self._mesher.again(changed, face.mesh)

@@ -126,7 +126,7 @@ def _shared(recogniser: str, kind: Kind) -> FloatArray:
 class Sight:
     """SFace and dlib's ResNet, and how what they see follows codes; not for several threads at a time."""
 
-    def __init__(self, codec: FaceCodec, renderer: Renderer, *, strides: int = MOST_STRIDES) -> None:
+    def __init__(self, codec: FaceCodec, renderer: Renderer, *, strides: int) -> None:
         """Take what makes codes a picture, and how many strides a way has at most."""
         self._codec, self._renderer, self._strides = codec, renderer, strides
         self._sface, self._dlib = SFaceGradient(), DlibGradient()
