@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,15 @@ def results(anonymizer: Anonymizer, astronaut: Any, hopper: Any) -> dict[int, An
 def quick() -> Anonymizer:
     """An anonymizer of its own, whose parts a test may replace; tries little."""
     return Anonymizer(seed=1, max_tries=2, steps=4)
+
+
+def raising(error: Exception) -> Any:
+    """What raises an error, whatever it is given."""
+
+    def raises(*args: Any, **options: Any) -> Any:
+        raise error
+
+    return raises
 
 
 def face_region(face: Face) -> tuple[slice, slice]:
@@ -439,3 +449,57 @@ def test_who_stays_far_from_hidden_is_tried_no_more(
 def safe(source: Source) -> Check:
     """Somebody whom nobody knows."""
     return Check((Similarity("sface", "guide", 1.0, 0.0, 0.3),), source.face)
+
+
+def test_a_result_shares_no_memory_with_the_callers_array(anonymizer: Anonymizer, astronaut: Any) -> None:
+    frame = np.full_like(astronaut.image_rgb, 128)
+    result = anonymizer.anonymize(frame)
+    frame[:] = astronaut.image_rgb  # the next frame comes into the same memory
+    assert not result.faces
+    assert (result.image == 128).all()
+    assert (result.photo.image_rgb == 128).all()
+    assert result.image.flags.writeable
+
+
+def test_threads_share_an_anonymizer(quick: Anonymizer, astronaut: Any, hopper: Any) -> None:
+    pictures = [astronaut.image_rgb, hopper.image_rgb] * 2
+    alone = [quick.anonymize(picture).image for picture in pictures]
+    with ThreadPoolExecutor(4) as pool:
+        together = [result.image for result in pool.map(quick.anonymize, pictures)]
+    for one, other in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"choices": {0: "KEEP"}},
+        {"choices": {0: None}},
+        {"choices": {1: "keep"}},
+        {"choices": {-1: "keep"}},
+        {"choices": {"0": "keep"}},
+        {"boxes": [(0, 0, 0, 5)]},
+        {"boxes": [(0, 0, -5, 5)]},
+        {"boxes": [(5000, 0, 50, 50)]},
+        {"boxes": [(0, float("nan"), 5, 5)]},
+        {"boxes": [(0, 0, float("inf"), 5)]},
+        {"boxes": [(1, 2, 3)]},
+    ],
+)
+def test_choices_and_boxes_that_mean_nothing_are_refused(
+    anonymizer: Anonymizer, astronaut: Any, monkeypatch: pytest.MonkeyPatch, wrong: Any
+) -> None:
+    monkeypatch.setattr(anonymizer.engine, "encode", raising(AssertionError("worked on")))
+    with pytest.raises(UsageError):
+        anonymizer.anonymize(astronaut.image_rgb, **wrong)
+
+
+def test_boxes_may_come_from_arrays(anonymizer: Anonymizer, astronaut: Any) -> None:
+    marked = anonymizer.anonymize(astronaut.image_rgb, choices={0: "keep"}, boxes=np.array([[20, 300, 60, 80]]))
+    assert marked.faces[-1].box == (20.0, 300.0, 60.0, 80.0)
+
+
+def test_why_nothing_could_be_embedded_is_said(quick: Anonymizer, astronaut: Any) -> None:
+    quick.verifier.source = raising(EngineError("The recogniser gave nothing."))  # type: ignore[method-assign]
+    (face,) = quick.anonymize(astronaut.image_rgb).faces
+    assert (face.verdict, face.reason, face.failed) == ("obscured", "The recogniser gave nothing.", True)

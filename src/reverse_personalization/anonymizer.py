@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from threading import RLock
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -21,9 +22,11 @@ from reverse_personalization.canvas import (
     AnonymizedPhoto,
     Candidate,
     Canvas,
+    Choice,
     FaceAtWork,
     batches,
     by_rung,
+    check_choices,
 )
 from reverse_personalization.engines import Engine, load_engine
 from reverse_personalization.engines.base import Conditions, Encoded, Labels
@@ -41,11 +44,10 @@ from reverse_personalization.media.images import Photo, read_photo
 from reverse_personalization.memory import freed_memory_given_back
 from reverse_personalization.noise import KeyedNoise
 from reverse_personalization.settings import Settings
-from reverse_personalization.threads import side_by_side
+from reverse_personalization.threads import in_turn, side_by_side
 
 logger = logging.getLogger(__name__)
 
-Choice = Literal["replace", "obscure", "keep"]
 Picture = str | Path | Image.Image | ByteArray | Photo
 # So many tries a face has before one is taken that no recogniser matches but by a guide's margin; and if none of them
 # came as near as that to hiding who it was, no more.
@@ -59,6 +61,8 @@ GAZE_KEPT = 3.0
 
 class Anonymizer:
     """Replaces faces. Models load once, in the constructor; use one instance for many photos.
+
+    Threads may share an instance, but wait for each other; `anonymize_batch` works on two pictures at a time.
 
     Example:
         >>> anonymizer = Anonymizer(seed=1)
@@ -78,6 +82,7 @@ class Anonymizer:
             WeightsError: a model file is missing or damaged, and cannot be fetched.
             InputError: a photo of `keep_people` or `only` is unreadable, or does not show exactly one face.
         """
+        self.turn = RLock()  # the networks serve one thread at a time
         self.settings = read_settings(settings, options)
         for strength in escalation(self.settings):  # an impossible schedule is an error now, not with every face
             inversion.timesteps(strength.steps, strength.skip)
@@ -94,6 +99,7 @@ class Anonymizer:
         """The models in use."""
         return model_cards(self.engine, self.settings)
 
+    @in_turn
     def find(self, image: Picture) -> list[Face]:
         """The faces that `anonymize` would find, in the order of its results.
 
@@ -102,6 +108,7 @@ class Anonymizer:
         """
         return self.detector.detect(self._read(image).image_rgb)
 
+    @in_turn
     @freed_memory_given_back()
     @one_blas_thread()
     def anonymize(
@@ -114,19 +121,22 @@ class Anonymizer:
         """Replace every face of a picture.
 
         Args:
-            image: a path, a Pillow image, or uint8 H x W x 3 RGB.
+            image: a path, a Pillow image, or uint8 H x W x 3 RGB, which is copied.
             choices: what becomes of single faces, by their number in `find`; others are replaced.
             boxes: x, y, width, height in pixels of places that are obscured as well: faces that were missed.
 
         Raises:
             InputError: the picture cannot be read.
+            UsageError: a choice that there is not or for a face that there is not, or a box outside the picture.
         """
         canvas = Canvas(self._read(image))
+        missed = [canvas.within(box) for box in boxes]
         self._finish(list(self._prepare(canvas, choices or {})))
-        for box in boxes:
-            self._obscure_box(canvas, box)
+        for box in missed:
+            canvas.hide_box(box)
         return canvas.finished()
 
+    @in_turn
     @freed_memory_given_back()
     @one_blas_thread()
     def anonymize_batch(self, images: Sequence[Picture]) -> tuple[AnonymizedPhoto, ...]:
@@ -184,16 +194,21 @@ class Anonymizer:
             pending = [face for face in pending if not face.settled]
 
     def _read(self, image: Picture) -> Photo:
-        return image if isinstance(image, Photo) else read_photo(image, max_pixels=self.settings.max_pixels)
+        if isinstance(image, Photo):
+            return image
+        if isinstance(image, np.ndarray):  # whose next frame may come into the same memory
+            image = image.copy()
+        return read_photo(image, max_pixels=self.settings.max_pixels)
 
     def _prepare(self, canvas: Canvas, choices: Mapping[int, Choice]) -> Iterator[FaceAtWork]:
         """Encode the faces of a picture that are to be replaced; whatever goes wrong with one, it does not stay."""
         picture = canvas.photo.image_rgb
         # The noise hangs on the picture, not on its turn in a batch.
         digest = hashlib.blake2b(np.ascontiguousarray(picture).data, digest_size=16).hexdigest()
-        found = enumerate(self.detector.detect(picture))
+        found = self.detector.detect(picture)
+        check_choices(choices, len(found))
         # Who is surer a face comes first: what hides another one does not cover it.
-        for index, face in sorted(found, key=lambda one: -one[1].score):
+        for index, face in sorted(enumerate(found), key=lambda one: -one[1].score):
             work = FaceAtWork(canvas, index, face, (digest, index), spare=self.settings.gaze_tries)
             if choices.get(index) == "keep":
                 work.keep("Left on request.")
@@ -379,15 +394,11 @@ class Anonymizer:
             try:
                 yield
             except EngineError as error:
-                self._obscure(work, str(error))
+                obscure = self._obscure if hasattr(work, "source") else FaceAtWork.hide
+                obscure(work, str(error))
         except Exception as error:
             logger.exception("face %s could not be processed", work.index)
             work.hide(f"Internal error ({type(error).__name__}).")
-
-    def _obscure_box(self, canvas: Canvas, box: tuple[float, float, float, float]) -> None:
-        """Obscure a place that was marked by hand: nothing is known of it, so it ends solid."""
-        face = Face(box, np.zeros((5, 2), np.float32), 0.0)
-        FaceAtWork(canvas, canvas.settled, face, ("box", canvas.settled)).hide("Marked by hand.", failed=False)
 
     def _obscure(self, work: FaceAtWork, reason: str) -> None:
         """Obscure a face so that it cannot be matched either."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from reverse_personalization.engines.base import Encoded, Labels
+from reverse_personalization.errors import UsageError
 from reverse_personalization.faces.bearing import Look
 from reverse_personalization.faces.compositing import Rendering, kept_apart, paste
 from reverse_personalization.faces.face import ByteArray, Face, FloatArray
@@ -22,6 +23,9 @@ from reverse_personalization.media.images import Photo
 from reverse_personalization.obscuring import obscure
 
 Verdict = Literal["anonymized", "obscured", "kept"]
+Choice = Literal["replace", "obscure", "keep"]
+Box = tuple[float, float, float, float]
+"""x, y, width, height in pixels."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ class FaceResult:
         likenesses: to the people of a folder, per recogniser, where they decided that the face stays visible.
     """
 
-    box: tuple[float, float, float, float]
+    box: Box
     score: float
     verdict: Verdict
     reason: str
@@ -101,11 +105,31 @@ class Canvas:
         self._results[index] = result
         self._taken[rendering.rows, rendering.columns] |= rendering.changed
 
+    def within(self, box: Sequence[float]) -> Box:
+        """A box of which something lies within the picture.
+
+        Raises:
+            UsageError: it is no box of finite numbers, or nothing of it does.
+        """
+        if len(box) != 4 or not np.isfinite(box).all():
+            raise UsageError(f"{tuple(box)}: no box; give x, y, width and height in pixels.")
+        x, y, width, height = (float(value) for value in box)
+        rows, columns = self.image.shape[:2]
+        if width <= 0 or height <= 0 or x >= columns or y >= rows or x + width <= 0 or y + height <= 0:
+            raise UsageError(f"{(x, y, width, height)}: nothing of this box lies within {columns} x {rows} pixels.")
+        return x, y, width, height
+
+    def hide_box(self, box: Box) -> None:
+        """Obscure a place that was marked by hand: nothing is known of it, so it ends solid."""
+        face = Face(box, np.zeros((5, 2), np.float32), 0.0)
+        FaceAtWork(self, self.settled, face, ("box", self.settled)).hide("Marked by hand.", failed=False)
+
     def finished(self) -> AnonymizedPhoto:
         """The picture with every face's result."""
         changed = (self.image != self.photo.image_rgb).any(2)
         results = tuple(self._results[index] for index in sorted(self._results))
-        return AnonymizedPhoto(self.image, changed, results, self.photo)
+        image = self.image.copy() if self.image is self.photo.image_rgb else self.image
+        return AnonymizedPhoto(image, changed, results, self.photo)
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,6 +230,19 @@ class FaceAtWork:
         """Give the face its verdict."""
         self.canvas.settle(self.index, result, rendering)
         self.settled = True
+
+
+def check_choices(choices: Mapping[int, Choice], faces: int) -> None:
+    """Choices of what becomes of so many faces.
+
+    Raises:
+        UsageError: one that there is not, or for a face that there is not.
+    """
+    for index, choice in choices.items():
+        if choice not in get_args(Choice):
+            raise UsageError(f"{choice!r}: not what can become of a face; choose {', '.join(get_args(Choice))}.")
+        if index not in range(faces):
+            raise UsageError(f"{index!r}: no number of a face here; there are {faces}, which begin with 0.")
 
 
 def batches(faces: Sequence[FaceAtWork], size: int) -> Iterator[Sequence[FaceAtWork]]:

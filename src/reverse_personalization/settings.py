@@ -49,22 +49,22 @@ class Settings(BaseModel):
     """reverse: negative guidance on the own identity; nullface: positive guidance on its opposite."""
     quality: Quality = "standard"
     """How many steps and tries; paper is 100 steps."""
-    guidance: float = Field(-5.0, ge=-100, le=100, allow_inf_nan=False)
+    guidance: float = Field(default=-5.0, ge=-100, le=100, allow_inf_nan=False)
     """Guidance on the face's own identity; negative moves away from it (paper: -5 to -20). The compact engine's default
     is -4; -5 hides more and shows more, docs/privacy.md tells by how much."""
-    strength: float = Field(1.0, gt=0, le=10, allow_inf_nan=False)
+    strength: float = Field(default=1.0, gt=0, le=10, allow_inf_nan=False)
     """Multiplies how hard each try pushes; docs/privacy.md tells what it leaves of people."""
-    surrogate: float = Field(1.0, ge=0, le=100, allow_inf_nan=False)
+    surrogate: float = Field(default=1.0, ge=0, le=100, allow_inf_nan=False)
     """Guidance toward a random stranger, drawn per face from the run's key; 1 is all the way (compact)."""
-    steps: int = Field(12, ge=1, le=1000)
+    steps: int = Field(default=12, ge=1, le=1000)
     """Number N of denoising steps."""
-    skip: float = Field(0.3, ge=0, lt=1)
+    skip: float = Field(default=0.3, ge=0, lt=1)
     """Share of the time axis that is left out at the noisy end (paper: 0.7)."""
     attributes: str | None = None
     """What the stranger should be, e.g. "an old man"; compact keeps apparent age and gender otherwise."""
-    identity_strength: float | None = Field(None, ge=0, le=100, allow_inf_nan=False)
+    identity_strength: float | None = Field(default=None, ge=0, le=100, allow_inf_nan=False)
     """How far away from the own identity, apart from guidance; else it is -guidance."""
-    attribute_strength: float | None = Field(None, ge=0, le=100, allow_inf_nan=False)
+    attribute_strength: float | None = Field(default=None, ge=0, le=100, allow_inf_nan=False)
     """How far toward the attributes, apart from guidance; else it is 1 - guidance."""
     keep: tuple[Region, ...] = ()
     """Parts of the face that stay as they are: eyes, brows, nose, mouth."""
@@ -74,11 +74,11 @@ class Settings(BaseModel):
     """Folder of photos of people who stay visible; whoever is not clearly one of them is replaced."""
     only: str | None = None
     """Folder of photos of the only people to replace; whoever may be one of them is replaced."""
-    seed: int | None = Field(None, ge=0)
+    seed: int | None = Field(default=None, ge=0)
     """Makes a run repeatable; without it every run draws a fresh secret."""
-    max_tries: int = Field(8, ge=1, le=50)
+    max_tries: int = Field(default=8, ge=1, le=50)
     """How often at most a face is regenerated, more strongly each time, before it is obscured."""
-    gaze_tries: int = Field(0, ge=0, le=50)
+    gaze_tries: int = Field(default=0, ge=0, le=50)
     """How often at most a face that is safe but looks elsewhere is tried again; 0 does not look at gazes (compact)."""
     fallback: Fallback = "fill"
     """How a face is obscured when it cannot be replaced and verified."""
@@ -86,9 +86,9 @@ class Settings(BaseModel):
     """Name of a plugin that finds the faces of photos in place of YuNet."""
     verifiers: tuple[str, ...] = ()
     """Names of plugins whose recognisers must not match a result either."""
-    detection_threshold: float = Field(0.6, gt=0, lt=1)
+    detection_threshold: float = Field(default=0.6, gt=0, lt=1)
     """Least detector score of a face; lower finds more faces and more things that are none."""
-    max_pixels: int = Field(100_000_000, ge=1)
+    max_pixels: int = Field(default=100_000_000, ge=1)
     """Pictures with more pixels than this are refused."""
     keep_metadata: tuple[str, ...] = ()
     """Names of metadata to keep; everything else is stripped."""
@@ -112,7 +112,7 @@ class Settings(BaseModel):
     """What of the sdxl engine waits in main memory: nothing, whole models, or groups of layers."""
     compile: bool = False
     """Compile the sdxl engine's network, which takes minutes and pays off over many photos."""
-    memory: float | None = Field(None, gt=0, allow_inf_nan=False)
+    memory: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     """Gigabytes that a run of the sdxl engine's network may take; most of what is free by default."""
 
     @model_validator(mode="before")

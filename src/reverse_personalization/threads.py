@@ -1,18 +1,42 @@
-"""Work that several do in threads."""
+"""Work that several do in threads, or one after the other."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from functools import wraps
 from queue import SimpleQueue
-from typing import TypeVar
+from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 import cv2
 
 Worker = TypeVar("Worker")
 Job = TypeVar("Job")
 Result = TypeVar("Result")
+Given = ParamSpec("Given")
+
+
+class TakingTurns(Protocol):
+    """What threads use one after the other."""
+
+    @property
+    def turn(self) -> AbstractContextManager[object]:
+        """A lock that a thread may take again while it has it."""
+
+
+Shared = TypeVar("Shared", bound=TakingTurns)
+
+
+def in_turn(method: Callable[Concatenate[Shared, Given], Result]) -> Callable[Concatenate[Shared, Given], Result]:
+    """A method that waits until no other thread is in one of these methods of the same object."""
+
+    @wraps(method)
+    def called(self: Shared, /, *given: Given.args, **named: Given.kwargs) -> Result:
+        with self.turn:
+            return method(self, *given, **named)
+
+    return called
 
 
 def side_by_side(do: Callable[[Worker, Job], Result], workers: Sequence[Worker], jobs: Iterable[Job]) -> list[Result]:

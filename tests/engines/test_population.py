@@ -129,13 +129,24 @@ def test_of_several_strangers_the_least_alike_is_drawn(population: Population) -
         ("younger", Wish(older=-20.0)),
         ("Older, clean-shaven", Wish(older=20.0, moustache=0.0, beard=0.0)),
         ("a girl", Wish(age=9.0, woman=1.0, moustache=0.0, beard=0.0)),
+        ("a young boy", Wish(age=9.0, woman=0.0, moustache=0.0, beard=0.0)),
+        ("a middle aged man", Wish(age=50.0, woman=0.0)),
+        ("100 years old", Wish(age=100.0)),
+        ("an old woman of 70 years.", Wish(age=70.0, woman=1.0, moustache=0.0, beard=0.0)),
     ],
 )
 def test_prompts_are_read(prompt: str | None, wish: Wish) -> None:
     assert read_wish(prompt) == wish
 
 
-@pytest.mark.parametrize("prompt", ["a wizard", "", "a person", "old man with glasses"])
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        *("a wizard", "", "a person", "old man with glasses", "!!!"),
+        *("999 years old", "-5 years old", "a 4 0 years old", "a man 40 60", "40.5 years old"),
+        *("man woman", "an old young man", "older and younger", "an old man 日本", "ÄLTER"),
+    ],
+)
 def test_what_is_not_understood_is_refused(prompt: str) -> None:
     with pytest.raises(UsageError, match="--attributes"):
         read_wish(prompt)

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from reverse_personalization.anonymizer import Choice
+from reverse_personalization.canvas import Choice
 from reverse_personalization.errors import InputError
 from reverse_personalization.faces.detection import YuNetDetector
 from reverse_personalization.faces.face import Face, FloatArray

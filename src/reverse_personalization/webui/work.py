@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import gradio as gr
 
-from reverse_personalization.anonymizer import Anonymizer, Choice
-from reverse_personalization.canvas import AnonymizedPhoto
+from reverse_personalization.anonymizer import Anonymizer
+from reverse_personalization.canvas import AnonymizedPhoto, Choice
 from reverse_personalization.errors import NoFaceError, ReversePersonalizationError
 from reverse_personalization.media.images import is_supported, output_suffix, read_photo
 from reverse_personalization.media.shredding import shred

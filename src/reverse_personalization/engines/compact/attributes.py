@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,12 +19,16 @@ NAMES: Final = ("growth", "ageing", "woman", "moustache", "beard", "black", "eas
 growing old, and the others from 0 to 1. The last four stay as they are, like the skin's tone."""
 GROWN: Final = 20.0
 OF_AGE: Final = slice(0, 2)
+_BABIES: Final = ("baby", "infant", "toddler")
+_CHILDREN: Final = ("child", "kid", "boy", "girl")
+CHILDISH: Final = frozenset([*_BABIES, *_CHILDREN])
+"""Words beside which "young" says nothing."""
 AGES: Final = {
-    **dict.fromkeys(("baby", "infant", "toddler"), 2.0),
-    **dict.fromkeys(("child", "kid", "boy", "girl"), 9.0),
+    **dict.fromkeys(_BABIES, 2.0),
+    **dict.fromkeys(_CHILDREN, 9.0),
     **dict.fromkeys(("teenage", "teenager", "teenaged"), 16.0),
     "young": 25.0,
-    **dict.fromkeys(("middle-aged", "middle"), 50.0),
+    "middle-aged": 50.0,
     **dict.fromkeys(("old", "elderly", "senior", "aged"), 75.0),
 }
 SHIFTS: Final = {"older": 20.0, "younger": -20.0}
@@ -115,14 +120,14 @@ def read_wish(prompt: str | None) -> Wish:
     """Understand a prompt like "an old man", "younger", or "a 40-year-old woman".
 
     Raises:
-        UsageError: a word that the compact engine does not know.
+        UsageError: a word that the compact engine does not know, or two that contradict each other.
     """
     if prompt is None:
         return Wish()
     text = prompt.lower()
-    years = re.search(r"\b(\d{1,2})(?:[- ]years?)?(?:[- ]old)?\b", text)
-    rest = text if years is None else text.replace(years[0], " ")
-    words = re.findall(r"[a-z]+(?:-[a-z]+)*", rest)
+    years = _YEARS.search(text)
+    rest = text if years is None else text.replace(years[0], " ", 1)
+    words = [word for word in _APART.split(_MIDDLE.sub("middle-aged", rest)) if word]
     unknown = [word for word in words if word not in _KNOWN]
     if unknown or not (years or any(word not in FILLERS for word in words)):
         what = f'"{unknown[0]}"' if unknown else f'"{prompt}"'
@@ -130,17 +135,24 @@ def read_wish(prompt: str | None) -> Wish:
             f"--attributes: the compact engine does not know {what}; ask for an age (young, older, "
             "40 years old), a man or a woman, a beard, a moustache or clean-shaven, or use --engine sdxl."
         )
-    age = float(years[1]) if years else _last(AGES, words)
-    woman, moustache, beard = (_last(meanings, words) for meanings in (WOMAN, MOUSTACHE, BEARD))
+    age = _one(AGES, [word for word in words if word != "young" or not CHILDISH.intersection(words)])
+    age = float(years[1]) if years else age
+    woman, moustache, beard = (_one(meanings, words) for meanings in (WOMAN, MOUSTACHE, BEARD))
     if woman == 1.0 or (age is not None and age <= BEARDLESS):
         moustache, beard = moustache or 0.0, beard or 0.0
-    shifts = sum(SHIFTS.get(word, 0.0) for word in words)
-    return Wish(age=age, older=shifts, woman=woman, moustache=moustache, beard=beard)
+    return Wish(age=age, older=_one(SHIFTS, words) or 0.0, woman=woman, moustache=moustache, beard=beard)
 
 
 _KNOWN: Final = FILLERS | AGES.keys() | SHIFTS.keys() | WOMAN.keys() | MOUSTACHE.keys()
+# No part of a longer number, and nothing below zero.
+_YEARS: Final = re.compile(r"(?<![\d.-])(\d{1,2}|1[01]\d)(?:[- ]years?)?(?:[- ]old)?(?![\w.-]*\d)\b")
+_MIDDLE: Final = re.compile(r"\bmiddle aged\b")
+_APART: Final = re.compile(r"[\s,;.!]+")
 
 
-def _last(meanings: dict[str, float], words: list[str]) -> float | None:
-    found = [meanings[word] for word in words if word in meanings]
-    return found[-1] if found else None
+def _one(meanings: Mapping[str, float], words: Sequence[str]) -> float | None:
+    """What words ask of one attribute."""
+    asked = {meanings[word]: word for word in words if word in meanings}
+    if len(asked) > 1:
+        raise UsageError(f"--attributes: {' and '.join(asked.values())} contradict each other; ask for one of them.")
+    return next(iter(asked), None)
