@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from reverse_personalization.errors import OutputError, UsageError
 from reverse_personalization.media.atomic import write_atomically
+from reverse_personalization.media.colour_profile import reduced
 from reverse_personalization.media.credentials import Credentials, media_type
 from reverse_personalization.media.encoding import Extras, encode
 from reverse_personalization.media.formats import HEIC_HINT, Format, heif_available, output_format
@@ -135,7 +136,8 @@ def _fitting_profile(photo: Photo, pixels: NativeArray, target: Format) -> tuple
         return None, (f"{target.name} files cannot hold the colour profile.",)
     if profile[_PROFILE_SPACE] == _GREY_PROFILE and pixels.ndim == 3 and pixels.shape[2] > 2:
         return None, ("The colour profile is for grey pictures and was left out.",)
-    return profile, ()
+    kept = reduced(profile)
+    return kept, () if kept else ("The colour profile is damaged and was left out.",)
 
 
 def _encoded(pixels: NativeArray, photo: Photo, target: Format, extras: Extras, path: Path) -> bytes:
