@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,14 +12,14 @@ import pytest
 import fake_engines
 from reverse_personalization import weights
 from reverse_personalization.anonymizer import Anonymizer
-from reverse_personalization.errors import EngineError, UsageError
+from reverse_personalization.errors import EngineError, NoFaceError, UsageError
 from reverse_personalization.faces.bearing import Look
 from reverse_personalization.faces.compositing import paste
 from reverse_personalization.faces.detection import YuNetDetector
 from reverse_personalization.faces.face import Face
 from reverse_personalization.identity.thresholds import threshold
 from reverse_personalization.identity.verification import Check, Similarity, Source, Verifier
-from reverse_personalization.media.images import read_photo
+from reverse_personalization.media.images import read_mark, read_photo
 from reverse_personalization.obscuring import obscure
 from reverse_personalization.settings import Settings
 
@@ -503,3 +504,30 @@ def test_why_nothing_could_be_embedded_is_said(quick: Anonymizer, astronaut: Any
     quick.verifier.source = raising(EngineError("The recogniser gave nothing."))  # type: ignore[method-assign]
     (face,) = quick.anonymize(astronaut.image_rgb).faces
     assert (face.verdict, face.reason, face.failed) == ("obscured", "The recogniser gave nothing.", True)
+
+
+def test_results_are_saved_as_the_command_saves_them(results: dict[int, Any], astronaut: Any, tmp_path: Path) -> None:
+    result = results[id(astronaut.image_rgb)]
+    assert result.save(tmp_path / "out.png") == ()
+    assert read_mark(tmp_path / "out.png") is not None
+    written = read_photo(tmp_path / "out.png", max_pixels=10**8).image_rgb
+    np.testing.assert_array_equal(written, result.image)
+    result.save(tmp_path / "plain.png", mark=False)
+    assert read_mark(tmp_path / "plain.png") is None
+
+
+def test_what_shows_no_face_is_saved_on_request_only(anonymizer: Anonymizer, tmp_path: Path) -> None:
+    result = anonymizer.anonymize(np.full((64, 64, 3), 128, np.uint8))
+    with pytest.raises(NoFaceError, match="allow_no_faces"):
+        result.save(tmp_path / "out.png")
+    assert not list(tmp_path.iterdir())
+    result.save(tmp_path / "out.png", allow_no_faces=True)
+    assert read_mark(tmp_path / "out.png") is None
+
+
+@pytest.mark.parametrize("nothing", [None, 3, ["a.jpg"], memoryview(b"abc")])
+def test_what_is_no_picture_is_refused(anonymizer: Anonymizer, nothing: Any) -> None:
+    with pytest.raises(UsageError, match="no picture"):
+        anonymizer.anonymize(nothing)
+    with pytest.raises(UsageError, match="sequence"):
+        anonymizer.anonymize_batch("photo.jpg")

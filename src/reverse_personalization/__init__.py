@@ -4,7 +4,7 @@ from reverse_personalization import Anonymizer
 
 anonymizer = Anonymizer()
 result = anonymizer.anonymize("photo.jpg")
-result.to_pil().save("out.png")
+result.save("out.png")
 """
 
 from __future__ import annotations

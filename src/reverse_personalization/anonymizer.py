@@ -30,7 +30,7 @@ from reverse_personalization.canvas import (
 )
 from reverse_personalization.engines import Engine, load_engine
 from reverse_personalization.engines.base import Conditions, Encoded, Labels
-from reverse_personalization.errors import EngineError
+from reverse_personalization.errors import EngineError, UsageError
 from reverse_personalization.escalation import Strength, escalation
 from reverse_personalization.faces.bearing import Onlooker
 from reverse_personalization.faces.compositing import Rendering, eyes_rested, paste
@@ -48,7 +48,7 @@ from reverse_personalization.threads import in_turn, side_by_side
 
 logger = logging.getLogger(__name__)
 
-Picture = str | Path | Image.Image | ByteArray | Photo
+Picture = str | Path | bytes | Image.Image | ByteArray | Photo
 # So many tries a face has before one is taken that no recogniser matches but by a guide's margin; and if none of them
 # came as near as that to hiding who it was, no more.
 LENIENT_AFTER, FAR = 8, 0.1
@@ -67,7 +67,7 @@ class Anonymizer:
     Example:
         >>> anonymizer = Anonymizer(seed=1)
         >>> result = anonymizer.anonymize("photo.jpg")
-        >>> result.to_pil().save("out.png")
+        >>> result.save("out.png")
     """
 
     def __init__(self, *, settings: Settings | None = None, **options: Any) -> None:
@@ -121,7 +121,7 @@ class Anonymizer:
         """Replace every face of a picture.
 
         Args:
-            image: a path, a Pillow image, or uint8 H x W x 3 RGB, which is copied.
+            image: a path, a file's content, a Pillow image, or uint8 H x W x 3 RGB, which is copied.
             choices: what becomes of single faces, by their number in `find`; others are replaced.
             boxes: x, y, width, height in pixels of places that are obscured as well: faces that were missed.
 
@@ -148,6 +148,8 @@ class Anonymizer:
         Raises:
             InputError: a picture cannot be read; then none is processed.
         """
+        if isinstance(images, str | bytes):
+            raise UsageError("anonymize_batch takes a sequence of pictures; give a list, or one to anonymize.")
         canvases = [Canvas(self._read(image)) for image in images]
         if len(canvases) > 1 and self.settings.engine == "compact" and not self.settings.consistent:
             side_by_side(Anonymizer._replace, self._crew, canvases)
@@ -198,6 +200,8 @@ class Anonymizer:
             return image
         if isinstance(image, np.ndarray):  # whose next frame may come into the same memory
             image = image.copy()
+        if not isinstance(image, str | Path | bytes | Image.Image | np.ndarray):
+            raise UsageError(f"{type(image).__name__}: no picture; give a path, a Pillow image or a uint8 RGB array.")
         return read_photo(image, max_pixels=self.settings.max_pixels)
 
     def _prepare(self, canvas: Canvas, choices: Mapping[int, Choice]) -> Iterator[FaceAtWork]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from reverse_personalization.engines.base import Encoded, Labels
-from reverse_personalization.errors import UsageError
+from reverse_personalization.errors import NoFaceError, UsageError
 from reverse_personalization.faces.bearing import Look
 from reverse_personalization.faces.compositing import Rendering, kept_apart, paste
 from reverse_personalization.faces.face import ByteArray, Face, FloatArray
@@ -19,7 +20,7 @@ from reverse_personalization.identity.people import Likeness
 from reverse_personalization.identity.registry import Person
 from reverse_personalization.identity.verification import Check, Similarity, Source
 from reverse_personalization.inversion import Array
-from reverse_personalization.media.images import Photo
+from reverse_personalization.media.images import Photo, write_photo
 from reverse_personalization.obscuring import obscure
 
 Verdict = Literal["anonymized", "obscured", "kept"]
@@ -61,7 +62,7 @@ class AnonymizedPhoto:
         image: uint8 H x W x 3 RGB, upright.
         changed: bool H x W, the pixels that differ from the source's.
         faces: one result per face found, largest first.
-        photo: what was read, for `media.write_photo`.
+        photo: what was read.
     """
 
     image: ByteArray
@@ -69,9 +70,52 @@ class AnonymizedPhoto:
     faces: tuple[FaceResult, ...]
     photo: Photo
 
+    @property
+    def has_strangers(self) -> bool:
+        """Whether a face was replaced."""
+        return any(face.verdict == "anonymized" for face in self.faces)
+
     def to_pil(self) -> Image.Image:
-        """The picture as a Pillow image."""
+        """The picture as a Pillow image: 8 bits of RGB, and nothing that says that it was made with AI."""
         return Image.fromarray(self.image)
+
+    def save(
+        self,
+        path: str | Path,
+        *,
+        keep_metadata: Sequence[str] = (),
+        mark: bool = True,
+        watermark: bool = False,
+        allow_no_faces: bool = False,
+    ) -> tuple[str, ...]:
+        """Write the picture as the command does, whole or not at all: depth and transparency stay, metadata goes.
+
+        Args:
+            path: where to; its suffix chooses the format, and an existing file is replaced.
+            keep_metadata: names of metadata to keep, see `Settings.keep_metadata`.
+            mark: say in the file that AI was used, where a face was replaced.
+            watermark: say it in the pixels, too, see `Settings.watermark`.
+            allow_no_faces: write a picture in which no face was found.
+
+        Returns:
+            What the format could not hold, a sentence each.
+
+        Raises:
+            NoFaceError: no face was found: one may have been missed.
+            OutputError: the format cannot hold the picture, or the place cannot be written.
+            UsageError: an unknown name of metadata.
+        """
+        if not self.faces and not allow_no_faces:
+            raise NoFaceError(f"{path}: not written, as no face was found; allow_no_faces=True writes it.")
+        return write_photo(
+            self.photo,
+            path,
+            image_rgb=self.image,
+            changed=self.changed,
+            keep_metadata=keep_metadata,
+            mark=mark and self.has_strangers,
+            watermark=watermark and self.has_strangers,
+        )
 
 
 class Canvas:

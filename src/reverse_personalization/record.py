@@ -258,8 +258,7 @@ def save_photo(
     """
     from reverse_personalization.media.images import can_carry_mark, write_photo
 
-    has_strangers = any(Verdict(face.verdict) is Verdict.ANONYMIZED for face in result.faces)
-    mark, watermark = settings.mark and has_strangers, settings.watermark and has_strangers
+    mark, watermark = settings.mark and result.has_strangers, settings.watermark and result.has_strangers
     lost = write_photo(
         result.photo,
         path,
