@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ import pytest
 from fake_anonymizer import FakeAnonymizer, picture
 from PIL import Image
 
+from reverse_personalization.errors import OutputError
+from reverse_personalization.media.atomic import write_atomically
 from reverse_personalization.media.images import read_mark
 from reverse_personalization.record import read_record
 from reverse_personalization.settings import Settings
@@ -289,6 +292,22 @@ def test_contact_sheets_that_cannot_be(
     assert sentence in ran.err
 
 
+def test_a_contact_sheet_that_cannot_be_written_is_no_photo(
+    revpers: Revpers, photos: Photos, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, _: bytes) -> None:
+        raise OutputError(f"{path}: cannot be written, since the disk is full; free some space.")
+
+    monkeypatch.setattr("reverse_personalization.cli.sheet.write_atomically", full)
+    photos("a.png")
+    ran = revpers("anonymize", "a.png", "-o", "b.png", "--contact-sheet", "sheet.png", "--progress", "jsonl")
+    summary = json.loads(ran.out.splitlines()[-1])
+    assert (summary["photos"], summary["done"], summary["failed"], summary["not_reached"]) == (1, 1, 0, 0)
+    assert summary["exit_code"] == summary["error"]["exit_code"] == ran.code == 5
+    assert "sheet.png: cannot be written, since the disk is full" in ran.err
+    assert "1 photo: 1 done." in ran.err
+
+
 def test_a_contact_sheet_needs_faces(revpers: Revpers, photos: Photos, files: Files) -> None:
     photos("noface.png")
     ran = revpers("anonymize", "noface.png", "-o", "b.png", "--contact-sheet", "sheet.png")
@@ -323,3 +342,19 @@ def test_unusual_names(revpers: Revpers, photos: Photos, files: Files) -> None:
     assert files("new") == names | {f"{name}.json" for name in names}
     ran = revpers("anonymize", "in", "-r", "-o", "new", "--resume")
     assert "5 photos: 5 skipped." in ran.err
+
+
+def test_a_photo_that_is_being_written_when_a_signal_comes_counts(
+    revpers: Revpers, photos: Photos, files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(path: Path, data: bytes) -> None:
+        write_atomically(path, data)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr("reverse_personalization.cli.batch.write_atomically", interrupted)
+    photos("in/a.png", "in/b.png")
+    ran = revpers("anonymize", "in", "-r", "-o", "new", "--progress", "jsonl")
+    assert ran.code == 143
+    assert done(ran.out) == {"a.png"}
+    assert "2 photos: 1 done, 1 not done because of an interruption." in ran.err
+    assert files("new") == {"a.png", "a.png.json"}

@@ -59,3 +59,19 @@ def test_half_a_line_is_no_harm_and_another_file_is_an_error(revpers: Revpers, p
     assert ran.code == 5
     assert "is no manifest" in ran.err
     assert Path("m.jsonl").read_text() == "dear diary\n"
+
+
+def test_another_file_stays_as_it_is(revpers: Revpers, photos: Photos) -> None:
+    photos("in/a.png")
+    Path("diary.txt").write_bytes(b"dear diary")
+    assert revpers("anonymize", "in", "-r", "-o", "new", "--manifest", "diary.txt").code == 5
+    assert Path("diary.txt").read_bytes() == b"dear diary"
+
+
+def test_names_that_are_no_utf8_are_known_again(revpers: Revpers, photos: Photos) -> None:
+    photos("in/a.png")
+    os.rename(b"in/a.png", b"in/bad\xff.png")
+    command = ("anonymize", "in", "-r", "-o", "new", "--manifest", "m.jsonl", "--resume")
+    assert revpers(*command).code == 0
+    assert entries()[0]["source"].endswith("bad\\udcff.png")
+    assert "1 skipped" in revpers(*command).err

@@ -114,6 +114,22 @@ def test_the_contact_sheet_is_no_photo_of_the_run(photos: Callable[..., None], s
         make_plan(["a.png", "b.png"], "new", contact_sheet=Path(sheet))
 
 
+@pytest.mark.parametrize("manifest", ["a.png", "new/a.png", "new/a.png.json", "./sheet.png"])
+def test_the_manifest_is_no_other_file_of_the_run(photos: Callable[..., None], manifest: str) -> None:
+    photos("a.png")
+    with pytest.raises(UsageError, match="give --manifest another name"):
+        make_plan(["a.png"], "new", contact_sheet=Path("sheet.png"), manifest=Path(manifest))
+
+
+@pytest.mark.parametrize(
+    ("inputs", "output", "sentence"), [(["a.png"], "", "-o: is empty"), (["a.png", ""], "new", "An input is empty")]
+)
+def test_empty_names(photos: Callable[..., None], inputs: list[str], output: str, sentence: str) -> None:
+    photos("a.png")
+    with pytest.raises(UsageError, match=sentence):
+        make_plan(inputs, output, recursive=True)
+
+
 def test_folders_behind_links_are_not_entered(photos: Callable[..., None]) -> None:
     photos("in/a.png", "other/b.png")
     Path("in/loop").symlink_to(".", target_is_directory=True)

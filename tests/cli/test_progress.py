@@ -74,6 +74,12 @@ def test_short_summaries(summary: Summary, line: str) -> None:
     assert told(SummaryText, (summary,))[-1] == line
 
 
+def test_an_interrupted_video_is_no_photo() -> None:
+    begun = Job(Path("clip.mp4"), Path("new.mp4"))
+    told_of = told(SummaryText, (begun, Summary((), 1, 0.0, signal=15)))
+    assert told_of == ["1 file: 1 not done because of an interruption. 0.0 s."]
+
+
 def test_listing() -> None:
     planned = Outcome("in/a.png", Path("new/a.png"), Status.PLANNED)
     assert told(Listing, (planned, SKIPPED, FAILED)) == [
@@ -114,6 +120,7 @@ def test_json_lines() -> None:
         "not_reached": 2,
         "faces": {"anonymized": 2, "obscured": 1, "kept": 0},
         "warnings": ["sheet.png: shows less."],
+        "error": None,
         "interrupted": True,
         "seconds": 2.346,
         "exit_code": 130,
@@ -122,7 +129,11 @@ def test_json_lines() -> None:
 
 def test_names_that_are_not_utf8_are_still_json() -> None:
     job = Job(Path("caf\udce9.png"), Path("new/caf\udce9.png"))
-    assert json.loads(told(JsonLines, (job,))[0])["input"] == "caf\udce9.png"
+    failed = Failure("InputError", "caf\udce9.png: is empty.", 4)
+    outcome = Outcome(str(job.source), job.output, Status.FAILED, warnings=("caf\udce9",), failure=failed)
+    begun, ended = (json.loads(line) for line in told(JsonLines, (job, outcome)))
+    assert begun["input"] == ended["input"] == r"caf\udce9.png"
+    assert json.dumps([begun, ended], ensure_ascii=False).encode("utf-8")
 
 
 def test_every_event_is_documented() -> None:

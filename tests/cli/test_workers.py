@@ -15,9 +15,10 @@ from PIL import Image
 
 from reverse_personalization.cli import main
 from reverse_personalization.cli.anonymize import _processes
-from reverse_personalization.cli.batch import Policy
-from reverse_personalization.cli.outcomes import Status
-from reverse_personalization.cli.planning import Job
+from reverse_personalization.cli.batch import Batch, Policy
+from reverse_personalization.cli.manifest import Manifest
+from reverse_personalization.cli.outcomes import Event, Outcome, Status
+from reverse_personalization.cli.planning import Job, Plan
 from reverse_personalization.cli.workers import Pool
 from reverse_personalization.settings import Settings
 
@@ -75,6 +76,27 @@ def test_a_killed_worker_takes_nothing_with_it(photos: Path, tmp_path: Path) -> 
         record = json.loads(job.record.read_text())
         assert record["output"]["sha256"] == hashlib.sha256(job.output.read_bytes()).hexdigest()
     assert not list(tmp_path.glob(".revpers*"))
+
+
+def test_photos_that_workers_finish_after_an_interruption_are_told_of(photos: Path, tmp_path: Path) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    jobs = tuple(Job(photos / f"{number}.png", tmp_path / f"{number}.png") for number in range(4))
+    settings, policy = Settings(seed=4, quality="draft"), Policy(hash_sources=True)
+    manifest, told = Manifest(tmp_path / "m.jsonl"), list[Event]()
+
+    def watch(event: Event) -> None:
+        told.append(event)
+        if sum(isinstance(each, Job) for each in told) == 2 and isinstance(event, Job):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    batch = Batch(settings, lambda: None, policy, (watch, manifest), pool=Pool(settings, policy, 2))  # type: ignore[arg-type,return-value]
+    summary = batch.run(Plan(jobs))
+    begun = {str(event.source) for event in told if isinstance(event, Job)}
+    ended = {event.source for event in told if isinstance(event, Outcome)}
+    listed = {json.loads(line)["source"] for line in manifest.path.read_text("utf-8").splitlines()}
+    assert begun == ended == listed == {str(job.source) for job in jobs[:2]}
+    assert {path.name for path in tmp_path.glob("*.png")} == {"0.png", "1.png"}
+    assert (summary.count(Status.DONE), summary.not_reached, summary.exit_code) == (2, 2, 130)
 
 
 def test_what_kills_twice_is_reported(photos: Path, tmp_path: Path) -> None:

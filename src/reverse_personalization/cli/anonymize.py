@@ -194,6 +194,7 @@ def anonymize(  # noqa: PLR0913, PLR0917
     from reverse_personalization.cli.batch import Batch, Policy
     from reverse_personalization.cli.manifest import Manifest
     from reverse_personalization.cli.planning import make_plan
+    from reverse_personalization.cli.preflight import check_settings
     from reverse_personalization.cli.workers import Pool
 
     settings = _settings(
@@ -235,7 +236,7 @@ def anonymize(  # noqa: PLR0913, PLR0917
     )
     check_direction(settings, allowed=allow_non_anonymizing)
     credentials = credentials_of(c2pa_cert, c2pa_key, mark=mark)
-    plan = make_plan(inputs, output, recursive=recursive, contact_sheet=contact_sheet)
+    plan = make_plan(inputs, output, recursive=recursive, contact_sheet=contact_sheet, manifest=manifest)
     processes = _processes(workers, len(plan.jobs), settings, contact_sheet)
     named = [*map(Path, inputs), *(job.source for job in plan.jobs)]
     if watermark and any(map(is_video, named)):
@@ -256,11 +257,17 @@ def anonymize(  # noqa: PLR0913, PLR0917
         video=video,
         hash_sources=manifest is not None,
     )
-    sheet = None if dry_run else _sheet(contact_sheet, force=force)
+    sheet = _sheet(contact_sheet, force=force)
+    if dry_run and plan.jobs:
+        check_settings(settings)
     pool = Pool(settings, policy, processes) if processes > 1 else None
     kept = None if manifest is None or dry_run else Manifest(manifest)
     with watchers(progress, dry_run=dry_run, manifest=kept) as told:
-        return Batch(settings, lambda: load(settings), policy, told, sheet, pool, kept).run(plan).exit_code
+        return (
+            Batch(settings, lambda: load(settings), policy, told, None if dry_run else sheet, pool, kept)
+            .run(plan)
+            .exit_code
+        )
 
 
 def video_options(*, start: str, end: str | None, **options: Any) -> VideoOptions:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -13,9 +14,10 @@ from typing import TYPE_CHECKING, Protocol
 from reverse_personalization.cli.clips import do_clip
 from reverse_personalization.cli.datasets import do_shard
 from reverse_personalization.cli.failures import Failure, failure_of, printable
+from reverse_personalization.cli.finishing import Finished, finishing, uninterrupted
 from reverse_personalization.cli.interrupts import Interrupted, interruptible
 from reverse_personalization.cli.outcomes import Advanced, Event, Outcome, Started, Status, Summary, Watcher
-from reverse_personalization.cli.planning import Job, Plan
+from reverse_personalization.cli.planning import Job, Plan, check_place
 from reverse_personalization.errors import EngineError, NoFaceError, OutputError
 from reverse_personalization.media.atomic import write_atomically
 from reverse_personalization.media.restoring import restoring
@@ -84,7 +86,11 @@ class SharesJobs(Protocol):
     """Processes that share a run's photos."""
 
     def outcomes(self, jobs: Sequence[Job], started: Callable[[Job], None]) -> Iterator[Outcome]:
-        """What became of each job, in the order in which they end; `started` is told each one that begins."""
+        """What became of each job, in the order in which they end; `started` is told each one that begins.
+
+        Raises:
+            Finished: a signal came; it has the outcomes of the photos that were at hand.
+        """
         ...
 
 
@@ -119,35 +125,46 @@ class Batch:
         """
         start = time.perf_counter()
         outcomes: list[Outcome] = []
-        warnings: list[str] = []
         photos = len(plan.jobs) + len(plan.problems)
+
+        def take(outcome: Outcome) -> None:
+            with uninterrupted():
+                outcomes.append(outcome)
+                self._tell(outcome)
+
         with interruptible() as interruption:
             try:
                 self._tell(Started(photos))
-                for outcome in self._outcomes(plan):
-                    outcomes.append(outcome)
-                    self._tell(outcome)
-                    if interruption.number is not None:
-                        break
+                with closing(self._outcomes(plan)) as ended:
+                    for outcome in ended:
+                        take(outcome)
+                        if interruption.number is not None:
+                            break
+            except Finished as last:
+                for outcome in last.outcomes:
+                    take(outcome)
             except Interrupted:
                 pass  # The summary says so.
-            if self.sheet is not None:
-                try:
-                    warnings += filter(None, [self.sheet.write()])
-                except OutputError as error:
-                    outcomes.append(failed(str(self.sheet.path), None, error, start))
-                    self._tell(outcomes[-1])
-                    photos += 1
+            warnings, failure = self._write_sheet()
             seconds = time.perf_counter() - start
-            summary = Summary(tuple(outcomes), photos, seconds, tuple(warnings), interruption.number)
+            summary = Summary(tuple(outcomes), photos, seconds, warnings, failure, interruption.number)
             self._tell(summary)
         return summary
+
+    def _write_sheet(self) -> tuple[tuple[str, ...], Failure | None]:
+        """Sentences about the contact sheet, and why it could not be written, if it could not."""
+        if self.sheet is None:
+            return (), None
+        try:
+            return tuple(filter(None, [self.sheet.write()])), None
+        except OutputError as error:
+            return (), failure_of(error, self.sheet.path)
 
     def _tell(self, event: Event) -> None:
         for watcher in self.watchers:
             watcher(event)
 
-    def _outcomes(self, plan: Plan) -> Iterator[Outcome]:
+    def _outcomes(self, plan: Plan) -> Generator[Outcome]:
         for problem in plan.problems:
             yield failed(problem.name, None, problem.error)
         if self.pool is not None and not self.policy.dry_run:
@@ -184,6 +201,8 @@ class Batch:
         try:
             changed = self.manifest.has_changed(job) if self.manifest is not None and self.policy.resume else None
             to_do = is_to_do(job, policy=self.policy, settings=self.settings, changed=changed)
+            if to_do:
+                check_place(job.output)
         except OutputError as error:
             return failed(str(job.source), job.output, error)
         if self.policy.dry_run or not to_do:
@@ -226,9 +245,10 @@ def _attempt(
                 f"{job.source}: no face was found, so nothing was written; look at it, "
                 "and add --allow-no-faces if it shows none."
             )
-        record = _save(job, result, settings, anonymizer.models, policy.credentials)
-        if sheet is not None:
-            sheet.add(job.source.name, result)
+        with finishing():
+            record = _save(job, result, settings, anonymizer.models, policy.credentials)
+            if sheet is not None:
+                sheet.add(job.source.name, result)
     except Exception as error:  # The other photos are still to be done.
         return failed(str(job.source), job.output, error)
     return Outcome(
@@ -367,10 +387,8 @@ def _unprocessed(job: Job, faces: Sequence[FaceResult]) -> Failure | None:
     )
 
 
-def failed(source: str, output: Path | None, error: Exception, start: float | None = None) -> Outcome:
-    """The outcome of a photo that met an error, after what began at `start` by the clock of `perf_counter`."""
+def failed(source: str, output: Path | None, error: Exception) -> Outcome:
+    """The outcome of a photo that met an error."""
     status = Status.NO_FACE if isinstance(error, NoFaceError) else Status.FAILED
     failure = failure_of(error, source, output or source)
-    return Outcome(
-        source, output, status, failure=failure, seconds=0.0 if start is None else time.perf_counter() - start
-    )
+    return Outcome(source, output, status, failure=failure)

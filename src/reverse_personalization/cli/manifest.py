@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from reverse_personalization.cli.failures import printable
 from reverse_personalization.cli.outcomes import Event, Outcome, Status
 from reverse_personalization.cli.planning import Job
 from reverse_personalization.errors import OutputError
@@ -46,19 +47,19 @@ class Manifest:
         self.path, self._entries = path, dict[str, Entry]()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._end_torn_line()
             with path.open("a+", encoding="utf-8") as file:
                 file.seek(0)
                 for line in file:
                     self._take(line)
+            self._end_torn_line()
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "is no text"
             raise OutputError(f"{path}: the manifest cannot be written ({reason}); give another --manifest.") from error
 
     def has_changed(self, job: Job) -> bool | None:
         """Whether a source's content is another one than when its output was made; None if nothing is known."""
-        entry = self._entries.get(str(job.source))
-        if entry is None or entry.status is not Status.DONE or entry.output != str(job.output):
+        entry = self._entries.get(printable(str(job.source)))
+        if entry is None or entry.status is not Status.DONE or entry.output != printable(str(job.output)):
             return None
         try:
             return entry.source_sha256 != file_sha256(job.source)
@@ -84,13 +85,13 @@ class Manifest:
     def _entry(self, outcome: Outcome) -> Entry:
         written = outcome.output if outcome.status is Status.DONE else None
         return Entry(
-            source=outcome.source,
+            source=printable(outcome.source),
             source_sha256=outcome.source_sha256,
-            output=None if written is None else str(written),
+            output=None if written is None else printable(str(written)),
             output_sha256=None if written is None else file_sha256(written),
             status=outcome.status,
             faces=dict(outcome.faces),
-            error=outcome.failure and outcome.failure.sentence,
+            error=outcome.failure and printable(outcome.failure.sentence),
             seconds=round(outcome.seconds, 3),
         )
 

@@ -85,6 +85,7 @@ class Summary:
         photos: how many inputs there were.
         seconds: how long it took.
         warnings: about the run as a whole, a sentence each.
+        failure: an error that is no single input's.
         signal: number of the signal that interrupted it, or None.
     """
 
@@ -92,6 +93,7 @@ class Summary:
     photos: int
     seconds: float
     warnings: tuple[str, ...] = ()
+    failure: Failure | None = None
     signal: int | None = None
 
     def count(self, status: Status) -> int:
@@ -113,7 +115,8 @@ class Summary:
         """What `revpers` returns."""
         if self.signal is not None:
             return SIGNAL_BASE + self.signal
-        return most_serious(outcome.failure.exit_code for outcome in self.outcomes if outcome.failure)
+        failures = (self.failure, *(outcome.failure for outcome in self.outcomes))
+        return most_serious(failure.exit_code for failure in failures if failure)
 
 
 Event = Started | Job | Advanced | Outcome | Summary

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from glob import has_magic
 from pathlib import Path, PurePath
@@ -72,7 +73,12 @@ class Plan:
 
 
 def make_plan(
-    inputs: Sequence[str], output: str, *, recursive: bool = False, contact_sheet: Path | None = None
+    inputs: Sequence[str],
+    output: str,
+    *,
+    recursive: bool = False,
+    contact_sheet: Path | None = None,
+    manifest: Path | None = None,
 ) -> Plan:
     """Find the photos and videos and decide where their results go.
 
@@ -86,11 +92,14 @@ def make_plan(
         output: a file or a folder; a trailing slash makes it a folder.
         recursive: enter folders.
         contact_sheet: where the contact sheet goes.
+        manifest: where the manifest goes.
 
     Raises:
-        UsageError: a folder without `recursive`; an output that is an original or that two inputs share.
+        UsageError: an empty name; a folder without `recursive`; an output that is an original or that two inputs
+            share; a contact sheet or a manifest in the place of another file of the run.
         OutputError: the name of the output stands for no format that can be written.
     """
+    _check_given(inputs, output)
     search = _Search(recursive, {os.path.realpath(path) for path in (output, contact_sheet) if path})
     for name in inputs:
         try:
@@ -103,7 +112,9 @@ def make_plan(
     else:
         _check_folder(output)
         jobs = tuple(_jobs_in_folder(search, Path(output)))
-    _check_originals(jobs, contact_sheet)
+    _check_originals(jobs)
+    extras = {"--contact-sheet": contact_sheet, "--manifest": manifest}
+    _check_extras(jobs, {option: path for option, path in extras.items() if path is not None})
     return Plan(_without_collisions(jobs), tuple(search.problems))
 
 
@@ -171,6 +182,14 @@ class _Search:
         self.problems.append(Problem(str(error.filename), InputError(sentence)))
 
 
+def _check_given(inputs: Sequence[str], output: str) -> None:
+    """An empty name would be the current folder, and is most often a variable of the shell that is not set."""
+    if not output:
+        raise UsageError("-o: is empty; give the name of a file or a folder.")
+    if not all(inputs):
+        raise UsageError("An input is empty; give the name of a file or a folder, or leave it out.")
+
+
 def _is_file_target(inputs: Sequence[str], output: str) -> bool:
     if len(inputs) != 1 or os.path.isdir(inputs[0]) or output.endswith(os.sep) or os.path.isdir(output):
         return False
@@ -222,17 +241,42 @@ def _jobs_in_folder(search: _Search, folder: Path) -> Iterator[Job]:
             search.problems.append(Problem(str(found.source), InputError(sentence)))
 
 
-def _check_originals(jobs: Sequence[Job], contact_sheet: Path | None) -> None:
-    """Originals are never overwritten, whatever is forced; neither are results by the contact sheet."""
+def check_place(output: Path) -> None:
+    """Find out, without writing, what would keep a file from being written, as far as its folders tell.
+
+    Raises:
+        OutputError: its folder cannot be made, or is not writable.
+    """
+    folder = next(parent for parent in output.absolute().parents if os.path.lexists(parent))
+    is_there = folder == output.absolute().parent
+    if not folder.is_dir():
+        reason = os.strerror(errno.EEXIST if is_there else errno.ENOTDIR)
+    elif os.access(folder, os.W_OK | os.X_OK):
+        return
+    elif is_there:
+        raise OutputError(f"{output}: cannot be written, since the folder is not writable; choose another one.")
+    else:
+        reason = os.strerror(errno.EACCES)
+    raise OutputError(f"{output}: its folder cannot be made ({reason.lower()}); give another -o.")
+
+
+def _check_originals(jobs: Sequence[Job]) -> None:
+    """Originals are never overwritten, whatever is forced."""
     sources = {os.path.realpath(job.source) for job in jobs}
     for job in jobs:
         if os.path.realpath(job.output) in sources or _is_same_file(job.source, job.output):
             raise UsageError(f"{job.output}: is an original, and originals are never overwritten; give another -o.")
-    if contact_sheet is None:
+
+
+def _check_extras(jobs: Sequence[Job], extras: Mapping[str, Path]) -> None:
+    """What is written besides results, by option, overwrites neither originals nor results, nor one the other."""
+    if not extras:
         return
-    results = {os.path.realpath(path) for job in jobs for path in (job.output, job.record)}
-    if os.path.realpath(contact_sheet) in sources | results:
-        raise UsageError(f"{contact_sheet}: is a photo of this run; give --contact-sheet another name.")
+    taken = {os.path.realpath(path) for job in jobs for path in (job.source, job.output, job.record)}
+    for option, path in extras.items():
+        if os.path.realpath(path) in taken:
+            raise UsageError(f"{path}: is another file of this run; give {option} another name.")
+        taken.add(os.path.realpath(path))
 
 
 def _is_same_file(a: Path, b: Path) -> bool:

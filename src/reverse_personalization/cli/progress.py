@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
-from reverse_personalization.cli.failures import printable
+from reverse_personalization.cli.failures import Failure, printable
 from reverse_personalization.cli.outcomes import Advanced, Event, Outcome, Started, Status, Summary
 from reverse_personalization.cli.planning import Job
 from reverse_personalization.media.formats import is_video
@@ -33,31 +33,37 @@ _EVENT_NAMES: Final = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass
 class SummaryText:
     """Prints, when all is over, what went wrong and a line of counts."""
 
     stream: TextIO
+    _has_videos: bool = False
 
     def __call__(self, event: Event) -> None:
         """Take an event."""
-        if isinstance(event, Summary):
-            for line in summary_lines(event):
+        if isinstance(event, Job):
+            self._has_videos |= event.is_video
+        elif isinstance(event, Outcome):
+            self._has_videos |= is_video(Path(event.source))
+        elif isinstance(event, Summary):
+            for line in summary_lines(event, "file" if self._has_videos else "photo"):
                 print(printable(line), file=self.stream)
 
 
-def summary_lines(summary: Summary) -> Iterator[str]:
-    """The summary of a run as lines for people."""
+def summary_lines(summary: Summary, noun: str) -> Iterator[str]:
+    """The summary of a run as lines for people; `noun` is what its inputs are."""
     for outcome in summary.outcomes:
         yield from (f"warning: {outcome.source}: {warning}" for warning in outcome.warnings)
         if outcome.failure:
             word = "warning" if outcome.status is Status.NO_FACE else "error"
             yield f"{word}: {outcome.failure.sentence}"
     yield from (f"warning: {warning}" for warning in summary.warnings)
+    if summary.failure:
+        yield f"error: {summary.failure.sentence}"
     counts = [f"{n} {word}" for status, word in _STATUS_WORDS.items() if (n := summary.count(status))]
     if summary.signal is not None:
         counts.append(f"{summary.not_reached} not done because of an interruption")
-    noun = "file" if any(is_video(Path(outcome.source)) for outcome in summary.outcomes) else "photo"
     photos = f"1 {noun}" if summary.photos == 1 else f"{summary.photos} {noun}s"
     faces = ", ".join(f"{summary.faces[verdict]} {verdict}" for verdict in Verdict)
     about_faces = f" Faces: {faces}." if summary.count(Status.DONE) else ""
@@ -87,7 +93,19 @@ class JsonLines:
         """Take an event. Of a video's frames every hundredth part is told."""
         if isinstance(event, Advanced) and event.done % max(1, event.total // 100) and event.done != event.total:
             return
-        print(json.dumps(event_object(event)), file=self.stream, flush=True)
+        print(json.dumps(_encodable(event_object(event))), file=self.stream, flush=True)
+
+
+def _encodable(value: Any) -> Any:
+    """`value` with what cannot be encoded in names escaped, as records have it; strict parsers refuse it."""
+    match value:
+        case str():
+            return value.encode("utf-8", "backslashreplace").decode()
+        case list():
+            return [_encodable(each) for each in value]
+        case dict():
+            return {key: _encodable(each) for key, each in value.items()}
+    return value
 
 
 def event_object(event: Event) -> dict[str, Any]:
@@ -107,14 +125,13 @@ def event_object(event: Event) -> dict[str, Any]:
 
 def _outcome_object(outcome: Outcome) -> dict[str, Any]:
     written = outcome.status is Status.DONE
-    failure = outcome.failure
     return {
         "event": _EVENT_NAMES.get(outcome.status, "file_failed"),
         "input": outcome.source,
         "output": None if outcome.output is None else str(outcome.output),
         **({"faces": _faces_object(outcome.faces)} if written else {}),
         "warnings": list(outcome.warnings),
-        "error": failure and {"kind": failure.kind, "message": failure.sentence, "exit_code": failure.exit_code},
+        "error": _error_object(outcome.failure),
         "seconds": round(outcome.seconds, 3),
     }
 
@@ -127,10 +144,17 @@ def _summary_object(summary: Summary) -> dict[str, Any]:
         "not_reached": summary.not_reached,
         "faces": _faces_object(summary.faces),
         "warnings": list(summary.warnings),
+        "error": _error_object(summary.failure),
         "interrupted": summary.signal is not None,
         "seconds": round(summary.seconds, 3),
         "exit_code": summary.exit_code,
     }
+
+
+def _error_object(failure: Failure | None) -> dict[str, str | int] | None:
+    if failure is None:
+        return None
+    return {"kind": failure.kind, "message": failure.sentence, "exit_code": failure.exit_code}
 
 
 def _faces_object(faces: Any) -> dict[str, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -14,6 +15,8 @@ from multiprocessing.context import SpawnProcess
 from typing import Final
 
 from reverse_personalization.cli.batch import Policy, attempt, failed
+from reverse_personalization.cli.finishing import Finished, uninterrupted
+from reverse_personalization.cli.interrupts import Interrupted
 from reverse_personalization.cli.outcomes import Outcome
 from reverse_personalization.cli.planning import Job
 from reverse_personalization.errors import EngineError
@@ -51,7 +54,11 @@ class Pool:
     workers: list[Worker] = field(default_factory=list)
 
     def outcomes(self, jobs: Sequence[Job], started: Callable[[Job], None]) -> Iterator[Outcome]:
-        """What became of each job, in the order in which they end; `started` is told each one that begins."""
+        """What became of each job, in the order in which they end; `started` is told each one that begins.
+
+        Raises:
+            Finished: a signal came; the photos at hand are finished, the others are left.
+        """
         waiting, tries = deque(jobs), dict.fromkeys(jobs, 0)
         before = os.environ.get(THREADS)
         os.environ[THREADS] = str(max(1, (os.cpu_count() or 1) // self.size))
@@ -60,12 +67,16 @@ class Pool:
             while waiting or any(worker.job for worker in self.workers):
                 for worker in self.workers:
                     if worker.job is None and waiting:
-                        self._give(worker, waiting.popleft(), started)
+                        with uninterrupted():
+                            self._give(worker, waiting.popleft(), started)
                 for connection in wait([worker.connection for worker in self.workers if worker.job]):
                     worker = next(w for w in self.workers if w.connection is connection)
-                    outcome = self._heard(worker, waiting, tries)
-                    if outcome is not None:
-                        yield outcome
+                    with uninterrupted():  # until whoever asked has told of it
+                        outcome = self._heard(worker, waiting, tries)
+                        if outcome is not None:
+                            yield outcome
+        except Interrupted as interruption:
+            raise Finished(list(self._finished())) from interruption
         finally:
             self._dismiss()
             if before is None:
@@ -108,6 +119,21 @@ class Pool:
         theirs.close()
         return Worker(process, ours)
 
+    def _finished(self) -> Iterator[Outcome]:
+        """What becomes of the photos at hand, which are finished; whoever takes too long is ended."""
+        deadline = time.monotonic() + PATIENCE
+        for worker in self.workers:
+            with suppress(OSError):
+                worker.connection.send(None)
+        for worker in self.workers:
+            if worker.job is None:
+                continue
+            with suppress(EOFError, OSError):  # it died, or its photo never reached it
+                if worker.connection.poll(max(0.0, deadline - time.monotonic())):
+                    yield worker.connection.recv()
+                else:
+                    worker.process.kill()
+
     def _dismiss(self) -> None:
         """Let everybody finish the photo at hand, so that nothing is half-written, then go."""
         for worker in self.workers:
@@ -119,7 +145,7 @@ class Pool:
 
 
 def work(connection: Connection, settings: Settings, policy: Policy) -> None:
-    """Do photos until nobody sends any more; the models load once."""
+    """Do photos until None comes, or nobody sends any more; the models load once."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # the parent decides when to stop
     import cv2
@@ -132,6 +158,8 @@ def work(connection: Connection, settings: Settings, policy: Policy) -> None:
         try:
             job = connection.recv()
         except (EOFError, OSError):
+            return
+        if job is None:
             return
         outcome = attempt(job, anonymizer, settings, policy)
         try:

@@ -1,0 +1,42 @@
+"""What would keep a run from beginning, as far as no model need be loaded to know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import get_args
+
+from reverse_personalization import inversion, plugins
+from reverse_personalization.engines.compact.attributes import read_wish
+from reverse_personalization.errors import InputError
+from reverse_personalization.escalation import escalation
+from reverse_personalization.media.images import photos_below
+from reverse_personalization.plugins import Kind
+from reverse_personalization.settings import EngineName, Settings
+
+
+def check_settings(settings: Settings) -> None:
+    """Raise what loading the models for these settings would raise.
+
+    Raises:
+        UsageError: a schedule that is impossible, attributes that are not understood, a plugin that is not installed.
+        InputError: a folder of people that is not there, or has no photos.
+    """
+    for strength in escalation(settings):
+        inversion.timesteps(strength.steps, strength.skip)
+    if settings.engine == "compact":
+        read_wish(settings.attributes)
+    for kind, name in _plugins(settings):
+        plugins.find(kind, name)
+    for folder in filter(None, (settings.keep_people, settings.only)):
+        if not any(photos_below(Path(folder))):
+            raise InputError(f"{folder}: is no folder with photos; give one with photos of the people, a face on each.")
+
+
+def _plugins(settings: Settings) -> Iterator[tuple[Kind, str]]:
+    if settings.engine not in get_args(EngineName):
+        yield "engine", settings.engine
+    if settings.detector is not None:
+        yield "detector", settings.detector
+    for name in settings.verifiers:
+        yield "recogniser", name
