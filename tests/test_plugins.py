@@ -84,6 +84,32 @@ def test_no_embedding_obscures(astronaut: Any, package: Any, monkeypatch: pytest
     assert [face.verdict for face in result.faces] == ["obscured"]
 
 
+def test_a_recogniser_that_fails_is_named(astronaut: Any, package: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*given: Any) -> Any:
+        raise RuntimeError("no\nluck")
+
+    thumbnail = PluggedRecogniser(PluginName("thumbnail"))
+    monkeypatch.setattr(package.Thumbnail, "embed", fails)
+    monkeypatch.setattr(package.Thumbnail, "similarity", fails)
+    with pytest.raises(EngineError, match=r"recogniser thumbnail failed \(RuntimeError: no luck\)"):
+        thumbnail.embed(astronaut.image_rgb, astronaut.face)
+    with pytest.raises(EngineError, match=r"thumbnail failed .* n x m"):
+        thumbnail.similarity(np.ones((2, 64)), np.ones((3, 64)))
+
+
+def test_matrices_are_compared_as_matrices(package: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    thumbnail = PluggedRecogniser(PluginName("thumbnail"))
+    one, two, three = (np.ones((rows, 64), np.float32) for rows in (1, 2, 3))
+    assert thumbnail.similarity(two, three).shape == (2, 3)
+    for given, (a, b) in ((1.0, (one[0], one[0])), (np.ones(3), (one[0], three)), (np.ones((2, 3)), (two, three))):
+        monkeypatch.setattr(package.Thumbnail, "similarity", lambda self, a, b, given=given: given)
+        assert thumbnail.similarity(a, b).shape == (len(np.atleast_2d(a)), len(b) if b.ndim == 2 else 1)
+    for wrong in (1.0, np.ones(6), np.ones((3, 2))):
+        monkeypatch.setattr(package.Thumbnail, "similarity", lambda self, a, b, wrong=wrong: wrong)
+        with pytest.raises(EngineError, match="thumbnail gave no 2 x 3 numbers"):
+            thumbnail.similarity(two, three)
+
+
 def test_what_is_no_face_is_an_error(astronaut: Any, package: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     (face,) = PluggedDetector("upright", 0.6).detect(astronaut.image_rgb)
     for box in ((0, 0, np.nan, 5), (0, 0, 5), (1, 2, 0, 3)):
@@ -91,6 +117,25 @@ def test_what_is_no_face_is_an_error(astronaut: Any, package: Any, monkeypatch: 
         monkeypatch.setattr(package.Upright, "detect", lambda self, image_rgb, wrong=wrong: [wrong])
         with pytest.raises(EngineError, match="no face"):
             PluggedDetector("upright", 0.6).detect(astronaut.image_rgb)
+
+
+def test_a_detector_that_fails_is_named(
+    astronaut: Any, package: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Any
+) -> None:
+    from PIL import Image
+
+    source = tmp_path / "photo.png"
+    Image.fromarray(astronaut.image_rgb).save(source)
+
+    def fails(*given: Any) -> Any:
+        raise RuntimeError("no luck")
+
+    for detect in (fails, lambda self, image_rgb: None, lambda self, image_rgb: ["no face"]):
+        monkeypatch.setattr(package.Upright, "detect", detect)
+        options = ["-o", str(tmp_path / "out.png"), "--detector", "upright"]
+        assert main(["anonymize", str(source), *options]) == EngineError.exit_code
+        assert "detector upright failed" in capsys.readouterr().err
+        assert not (tmp_path / "out.png").exists()
 
 
 def test_a_plugin_cannot_change_the_photo(astronaut: Any, package: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,12 +9,13 @@ A plugin is code that runs with the user's rights. None is imported unless it is
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Final, Literal
 
-from reverse_personalization.errors import UsageError
+from reverse_personalization.errors import EngineError, ReversePersonalizationError, UsageError
 
 Kind = Literal["engine", "detector", "recogniser"]
 GROUPS: Final[dict[Kind, str]] = {
@@ -71,6 +72,27 @@ def load(kind: Kind, name: str) -> Callable[..., Any]:
             f"The {kind} {name} ({_described(kind, entry).package}) cannot be imported: {error}."
         ) from error
     return loaded
+
+
+@contextmanager
+def asked(kind: Kind, name: str, advice: str) -> Iterator[None]:
+    """A block in which a plugin is asked for something: what it raises is its own failure, not this program's.
+
+    Args:
+        kind: of plugin.
+        name: by which it was asked for.
+        advice: ends the error's sentence.
+
+    Raises:
+        EngineError: the plugin failed.
+    """
+    try:
+        yield
+    except (ReversePersonalizationError, MemoryError):
+        raise
+    except Exception as error:
+        what = " ".join(f"{type(error).__name__}: {error}".split())
+        raise EngineError(f"The {kind} {name} failed ({what}); {advice}.") from error
 
 
 def _entry(kind: Kind, name: str) -> EntryPoint:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from reverse_personalization.bench import utility
 from reverse_personalization.bench.datasets import as_manifest, draw_trials, load_people
 from reverse_personalization.bench.frechet import frechet_distance
 from reverse_personalization.bench.observing import Observation, Observer, observe_all
+from reverse_personalization.bench.subsets import hard_cases
 from reverse_personalization.errors import InputError
 from reverse_personalization.identity.onnx_recogniser import OnnxFile
 
@@ -113,6 +115,32 @@ def test_observations_are_kept(tmp_path: Path, astronaut: Any, monkeypatch: pyte
     np.testing.assert_array_equal(again.points, first.points)
     np.testing.assert_array_equal(again.embeddings["sface"], first.embeddings["sface"])
     assert nothing.score == 0
+
+
+def test_two_processes_may_see_a_photo_at_once(
+    tmp_path: Path, astronaut: Any, seen: Observation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.fromarray(astronaut.image_rgb).save(tmp_path / "a.png")
+    monkeypatch.setattr(Observer, "observe", lambda self, image_rgb: seen)
+    look = partial(observe_all, [tmp_path / "a.png"], tmp_path / "kept", workers=1, progress=lambda done, total: None)
+    savez = np.savez
+
+    def overtaken(*given: Any, **fields: Any) -> None:
+        savez(*given, **fields)
+        monkeypatch.setattr(np, "savez", savez)
+        look()
+
+    monkeypatch.setattr(np, "savez", overtaken)
+    (first,), (again,) = look(), look()
+    np.testing.assert_array_equal(again.points, first.points)
+    assert len(list((tmp_path / "kept").iterdir())) == 1
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_nobody_sees_is_not_measured(observer: Observer) -> None:
+    nothing = [observer.nothing()] * 3
+    assert np.isnan(utility.expression_change(nothing, nothing)).all()
+    assert not hard_cases(nothing)
 
 
 def test_changes_outside_the_face_are_counted(tmp_path: Path, astronaut: Any, seen: Observation) -> None:

@@ -104,6 +104,24 @@ def test_what_is_no_method_is_refused() -> None:
         make_method("magic")
 
 
+def test_no_faces_have_no_mean(tmp_path: Path) -> None:
+    Image.new("RGB", (60, 60)).save(tmp_path / "a.png")
+    (outcome,) = make_method("k-same").run([tmp_path / "a.png"], tmp_path / "made", lambda done, total: None)
+    assert outcome.status == "no face found"
+
+
+def test_an_interrupted_output_is_not_there(tmp_path: Path, astronaut: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(self: Image.Image, file: Any, *given: Any) -> None:
+        Path(file).write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    Image.fromarray(astronaut.image_rgb).save(tmp_path / "a.png")
+    monkeypatch.setattr(Image.Image, "save", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        make_method("none").run([tmp_path / "a.png"], tmp_path / "made", lambda done, total: None)
+    assert not list((tmp_path / "made").iterdir())
+
+
 def test_nothing_done_is_untouched_and_a_blurred_face_is_not(tmp_path: Path, astronaut: object) -> None:
     path = tmp_path / "a.png"
     Image.fromarray(astronaut.image_rgb).save(path)  # type: ignore[attr-defined]

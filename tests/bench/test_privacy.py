@@ -93,6 +93,14 @@ def test_all_failed_is_known_as_nothing_found() -> None:
     assert found.worst_rank1.value == 1
 
 
+@pytest.mark.filterwarnings("error")
+def test_one_person_alone_sets_no_threshold_and_teaches_no_parrot() -> None:
+    alone = people()[:1]
+    found = assess(Cosine(), "other photo", alone, alone, [0], untouched=alone)
+    assert {rate.trials for rate in (*found.accepts.values(), *found.worst_accepts.values())} == {0}
+    assert attacks.parrot(Cosine(), alone, alone, alone, [0]).trials == 0
+
+
 def test_thresholds_let_their_share_of_strangers_pass() -> None:
     known = people()
     (threshold,) = accept_thresholds(Cosine(), known, [0.01])

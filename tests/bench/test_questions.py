@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +28,7 @@ from reverse_personalization.bench.observing import Observation
 from reverse_personalization.bench.running import Bench
 from reverse_personalization.bench.statistics import Rate
 from reverse_personalization.bench.strength import Curve, fit_curve
+from reverse_personalization.cli import main
 from reverse_personalization.cli.bench import app
 from reverse_personalization.errors import InputError
 
@@ -138,6 +140,31 @@ def test_consistent_photos_show_one_stranger(people: Path, tmp_path: Path) -> No
     assert told.count("results of one person match 100.0%") == 2
     # Strangers are more alike than people, `docs/privacy.md` tells how often, and thresholds come from two people here.
     assert told.count("results of different people match 100.0%") < 2
+
+
+def test_what_no_number_can_be_had_from_is_said(people: Path, tmp_path: Path, capsys: Any) -> None:
+    for folder in ("alone/hopper", "faceless/nobody", "faceless/none"):
+        (tmp_path / folder).mkdir(parents=True)
+    for photo in ("1.png", "2.png"):
+        shutil.copy(people / "hopper" / photo, tmp_path / "alone" / "hopper")
+    for folder in ("nobody", "none"):
+        Image.new("RGB", (60, 60)).save(tmp_path / "faceless" / folder / "1.png")
+    (tmp_path / "file").touch()
+    alone, faceless = tmp_path / "alone", tmp_path / "faceless"
+    for code, words, question, *options in (
+        (4, "at least two people", "strength", "--dataset", alone),
+        (4, "at least two people", "strength", "--dataset", faceless),
+        (4, "two photos", "consistency", "--dataset", faceless),
+        (4, "in the training photos", "nearest", "--dataset", people, "--training", faceless),
+        (4, "of the data set", "nearest", "--dataset", faceless, "--training", people),
+        (5, "cannot be made a folder", "consistency", "--dataset", people, "--out", tmp_path / "file"),
+        (2, "--at", "strength", "--dataset", people, "--at", ""),
+    ):
+        assert main(["bench", question, "--out", str(tmp_path / "out"), *map(str, options)]) == code
+        assert words in capsys.readouterr().err
+    told = asked("consistency", "--dataset", alone, "--out", tmp_path / "out")
+    assert told.count("not measured (0/0)") == 6
+    assert "(0/1)" not in told
 
 
 def test_strangers_are_compared_with_the_photos_of_training(people: Path, tmp_path: Path) -> None:

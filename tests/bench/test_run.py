@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from reverse_personalization.bench.reporting import Asked, run_bench
 from reverse_personalization.bench.tables import Line
+from reverse_personalization.cli import main
 from reverse_personalization.cli.bench import app
 from reverse_personalization.errors import UsageError
 
@@ -97,6 +98,16 @@ def test_a_second_run_takes_everything_from_the_cache(
 def test_attacks_need_the_engine(people: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="compact"):
         run_bench(Asked(people, tmp_path, methods=("blur",), attacks=True), lambda what, done, total: None)
+
+
+def test_what_cannot_be_run_is_said(people: Path, tmp_path: Path, capsys: Any) -> None:
+    (tmp_path / "file").touch()
+    for code, words, *options in (
+        (5, "cannot be made a folder", "--out", tmp_path / "file"),
+        (2, "--sweep", "--out", tmp_path / "out", "--sweep", ""),
+    ):
+        assert main(["bench", "run", "--dataset", str(people), "--method", "none", *map(str, options)]) == code
+        assert words in capsys.readouterr().err
 
 
 def test_the_command_prints_a_table(people: Path, tmp_path: Path) -> None:

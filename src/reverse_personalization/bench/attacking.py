@@ -110,7 +110,7 @@ def _by(
 
 
 def as_lines(method: str, found: Sequence[Attack]) -> list[Line]:
-    """For the tables."""
+    """For the tables; in a gallery of one, everybody is found without an attack."""
     return [
         Line(
             method,
@@ -122,6 +122,7 @@ def as_lines(method: str, found: Sequence[Attack]) -> list[Line]:
             0,
         )
         for a in found
+        if a.people > 1
     ]
 
 

@@ -37,12 +37,12 @@ def parrot(
     """An attacker who learned, on other people, how anonymized embeddings lie to their originals.
 
     A ridge regression from anonymized to original embeddings is fitted on some people and used on the others;
-    every person is once among the others.
+    every person is once among the others. With fewer people than folds there is nobody to learn from.
     """
     known = np.flatnonzero(~(np.isnan(probes).any(1) | np.isnan(originals).any(1)))
     drawn = np.random.default_rng(seed).permutation(known)
     recovered = np.full_like(originals, np.nan)
-    for fold in np.array_split(drawn, folds):
+    for fold in np.array_split(drawn, folds) if len(known) >= folds else ():
         others = np.setdiff1d(known, fold)
         mean_in, mean_out = probes[others].mean(0), originals[others].mean(0)
         x, y = probes[others] - mean_in, originals[others] - mean_out

@@ -69,7 +69,7 @@ def plot_identification(results: Sequence[MethodResult], recogniser: str, path: 
         row[0].set(xscale="log", xlabel="k", ylabel=f"among the k most similar (%), {kind}", ylim=(-2, 102))
         row[1].set(xscale="log", xlabel="people in the gallery", ylabel=f"rank-1 (%), {kind}", ylim=(-2, 102))
     figure.suptitle(recogniser)
-    if results:
+    if figure.axes[0].lines:
         figure.axes[0].legend(fontsize=8)
     _save(figure, path)
 

@@ -50,7 +50,8 @@ class KSame:
     def run(self, photos: Sequence[Path], folder: Path, progress: Progress) -> list[Outcome]:
         """See `Method.run`."""
         if not (folder / "done").exists():
-            self._faces = np.stack([crop for photo in photos if (crop := self._crop(photo)) is not None])
+            crops = [crop for photo in photos if (crop := self._crop(photo)) is not None]
+            self._faces = np.stack(crops) if crops else self._faces
         outcomes = one_by_one(self, photos, folder, progress)
         (folder / "done").touch()
         return outcomes

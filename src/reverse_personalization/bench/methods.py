@@ -31,7 +31,7 @@ from reverse_personalization.errors import InputError, ReversePersonalizationErr
 from reverse_personalization.faces.compositing import paste
 from reverse_personalization.faces.detection import YuNetDetector
 from reverse_personalization.faces.face import ByteArray
-from reverse_personalization.media.atomic import write_atomically
+from reverse_personalization.media.atomic import write_atomically, written_atomically
 from reverse_personalization.media.images import read_photo
 from reverse_personalization.obscuring import obscure
 from reverse_personalization.settings import Fallback
@@ -293,7 +293,8 @@ def _one(method: Callable[[ByteArray], tuple[ByteArray, Status]], folder: Path, 
         start = time.perf_counter()
         image, status = method(read_photo(photo, max_pixels=MAX_PIXELS).image_rgb)
         seconds = time.perf_counter() - start
-        Image.fromarray(image).save(output)
+        with written_atomically(output) as unfinished:
+            Image.fromarray(image).save(unfinished, "PNG")
         write_atomically(note, json.dumps({"status": status, "seconds": seconds}).encode())
     kept = json.loads(note.read_text())
     return _judged(photo, output, kept["status"], kept["seconds"])

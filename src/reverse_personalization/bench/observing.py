@@ -14,6 +14,7 @@ import numpy as np
 
 from reverse_personalization.bench.embedding import MAX_PIXELS, middlemost
 from reverse_personalization.bench.processes import side_by_side
+from reverse_personalization.errors import OutputError
 from reverse_personalization.faces import topology
 from reverse_personalization.faces.bearing import EXPRESSIONS, GazeReader, expression
 from reverse_personalization.faces.detection import YuNetDetector
@@ -24,6 +25,7 @@ from reverse_personalization.identity.dlib_resnet import DlibResNet
 from reverse_personalization.identity.onnx_recogniser import OnnxFile, OnnxRecogniser
 from reverse_personalization.identity.plugged import PluggedRecogniser, PluginName
 from reverse_personalization.identity.sface import SFace
+from reverse_personalization.media.atomic import written_atomically
 from reverse_personalization.media.images import read_photo
 
 VERSION = "2"
@@ -122,13 +124,29 @@ def observe_all(
     workers: int,
     progress: Callable[[int, int], None],
 ) -> list[Observation]:
-    """Observations of many photos, from the cache where they were made before; None is nothing seen."""
-    kept.mkdir(parents=True, exist_ok=True)
+    """Observations of many photos, from the cache where they were made before; None is nothing seen.
+
+    Raises:
+        OutputError: the cache's folder cannot be made.
+    """
+    make_folder(kept)
     look = partial(_observed, folder=kept, files=files)
     if workers <= 1:
         return [_told(look(path), progress, i, len(paths)) for i, path in enumerate(paths, 1)]
     with side_by_side(workers) as pool:
         return [_told(seen, progress, i, len(paths)) for i, seen in enumerate(pool.map(look, paths, chunksize=4), 1)]
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder for results, with those above it, unless it is there.
+
+    Raises:
+        OutputError: it cannot be made, as where a file has its name.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be made a folder ({error.strerror}); choose another --out.") from error
 
 
 def _told(seen: Observation, progress: Callable[[int, int], None], done: int, total: int) -> Observation:
@@ -161,10 +179,10 @@ def _observed(path: Path | None, *, folder: Path, files: tuple[OnnxFile | Plugin
     fields: dict[str, Any] = {
         name: getattr(seen, name) for name in Observation.__dataclass_fields__ if name != "embeddings"
     }
-    partial_file = kept.with_suffix(f".{hashlib.sha256(str(path).encode()).hexdigest()[:8]}.partial.npz")
     fields |= {f"of {name}": row for name, row in seen.embeddings.items()}
-    np.savez(partial_file, allow_pickle=False, **fields)
-    partial_file.replace(kept)
+    # Several processes may see the same photo at once.
+    with written_atomically(kept) as unfinished, unfinished.open("wb") as file:
+        np.savez(file, allow_pickle=False, **fields)
     return seen
 
 

@@ -91,7 +91,7 @@ def assess(
     placed[found] = place
     ranks = {k: Rate(int((place <= k).sum()), int(found.sum())) for k in RANKS}
     thresholds = dict(zip(FALSE_ACCEPTS, accept_thresholds(recogniser, untouched, FALSE_ACCEPTS), strict=True))
-    accepts = {rate: Rate(int((right > t).sum()), int(found.sum())) for rate, t in thresholds.items()}
+    accepts = {rate: accepted(right, t) for rate, t in thresholds.items()}
     wrong = np.ones(similarity.shape, bool)
     wrong[np.arange(len(similarity)), own[found]] = False
     return Privacy(
@@ -102,7 +102,7 @@ def assess(
         ranks,
         Rate(ranks[1].hits + failures, total),
         accepts,
-        {rate: Rate(of.hits + failures, total) for rate, of in accepts.items()},
+        {rate: accepted(right, t, failures=failures) for rate, t in thresholds.items()},
         equal_error_rate(right, similarity[wrong & np.isfinite(similarity)]),
         _sizes(similarity, right, wrong),
         placed,
@@ -121,11 +121,24 @@ def places(similarity: FloatArray, own: NDArray[np.intp]) -> tuple[FloatArray, N
 
 
 def accept_thresholds(recogniser: Recogniser, embeddings: FloatArray, rates: Sequence[float]) -> list[float]:
-    """Similarities above which a share of pairs of different people lies, one for each rate."""
+    """Similarities above which a share of pairs of different people lies, one for each rate; NaN without pairs."""
     known = embeddings[~np.isnan(embeddings).any(1)]
     similarity = recogniser.similarity(known, known)
     pairs = similarity[np.triu_indices(len(known), 1)]
-    return [float(np.quantile(pairs, 1 - rate)) if len(pairs) else float("inf") for rate in rates]
+    return [float(np.quantile(pairs, 1 - rate)) if len(pairs) else float("nan") for rate in rates]
+
+
+def accepted(similarity: FloatArray, threshold: float, *, failures: int = 0) -> Rate:
+    """How many similarities, of any shape, pass a threshold.
+
+    Args:
+        similarity: of pairs of one kind.
+        threshold: NaN where there is none, so that nothing is measured.
+        failures: further pairs, which count as passing.
+    """
+    if np.isnan(threshold):
+        return Rate(0, 0)
+    return Rate(int((similarity > threshold).sum()) + failures, similarity.size + failures)
 
 
 def equal_error_rate(genuine: NDArray[np.floating], impostor: NDArray[np.floating]) -> float:

@@ -18,6 +18,7 @@ from reverse_personalization.bench.attacking import Attacked, as_lines, attack
 from reverse_personalization.bench.datasets import Trial, as_manifest, draw_trials, load_people
 from reverse_personalization.bench.judging import Judge, learn
 from reverse_personalization.bench.methods import Command, EngineMethod, Method, Precomputed, make_method
+from reverse_personalization.bench.observing import make_folder
 from reverse_personalization.bench.page import write_page
 from reverse_personalization.bench.running import Bench, Evaluators, MethodResult
 from reverse_personalization.bench.subsets import Subset, groups, hard_cases, prompts_by_name
@@ -65,14 +66,15 @@ def run_bench(asked: Asked, report: Report) -> list[tables.Line]:
     Raises:
         UsageError: a method that is not known, or attacks on one that is not the compact engine.
         InputError: a data set or list that cannot be used.
+        OutputError: the folder cannot be made.
     """
     if asked.attacks and "compact" not in asked.methods:
         raise UsageError("--attacks: tries the compact engine; add --method compact.")
     people = load_people(asked.dataset, identities=asked.identities, listed=asked.listed, manifest=asked.manifest)
     trials = draw_trials(people, limit=asked.limit, seed=asked.seed)
     workers = asked.workers or os.cpu_count() or 1
+    make_folder(asked.out)
     methods = _methods(asked, workers)
-    asked.out.mkdir(parents=True, exist_ok=True)
     bench = Bench(
         people,
         trials,

@@ -10,9 +10,10 @@ import numpy as np
 
 from reverse_personalization.bench.methods import EngineMethod
 from reverse_personalization.bench.observing import Observation
-from reverse_personalization.bench.privacy import accept_thresholds
+from reverse_personalization.bench.privacy import accept_thresholds, accepted
 from reverse_personalization.bench.running import Bench, embeddings
 from reverse_personalization.bench.statistics import Rate
+from reverse_personalization.errors import InputError
 from reverse_personalization.faces.face import FloatArray
 from reverse_personalization.identity.base import Recogniser
 
@@ -44,7 +45,7 @@ class Nearest:
     Attributes:
         recogniser: that compares.
         sources: median and highest similarity of untouched photos to it: what chance gives.
-        results: median and highest similarity of results to it.
+        results: median and highest similarity of results to it; NaN where none was anonymized.
         copies: results that match a face of it, of all.
     """
 
@@ -56,8 +57,14 @@ class Nearest:
 
 
 def consistency(bench: Bench, *, seed: int) -> list[Consistency]:
-    """Anonymize two photos of each person in one consistent run, and compare what came out."""
+    """Anonymize two photos of each person in one consistent run, and compare what came out.
+
+    Raises:
+        InputError: nobody has two photos.
+    """
     pairs = [(trial.photo, trial.other) for trial in bench.trials if trial.other is not None]
+    if not pairs:
+        raise InputError("Nobody in the data set has two photos; consistency is measured on people who have.")
     photos = [photo for pair in pairs for photo in pair]
     before = bench.observe("observing sources", photos)
     after = bench.results(EngineMethod("consistent", consistent=True, seed=seed), photos)
@@ -70,17 +77,28 @@ def consistency(bench: Bench, *, seed: int) -> list[Consistency]:
 
 
 def nearest(bench: Bench, others: Sequence[Path], *, seed: int) -> list[Nearest]:
-    """Compare results with the most similar of other photos, as those that the engine was trained on."""
-    after = bench.results(EngineMethod("compact", engine="compact", seed=seed))
+    """Compare results with the most similar of other photos, as those that the engine was trained on.
+
+    Raises:
+        InputError: no face is found in any of the other photos, or of the data set's.
+    """
     known = bench.observe("observing others", others)
+    for photos, of in (("training photos", known), ("photos of the data set", bench.source)):
+        if not any(seen.score > 0 for seen in of):
+            raise InputError(f"No face was found in the {photos}; give a folder of portraits.")
+    after = bench.results(EngineMethod("compact", engine="compact", seed=seed))
     found = []
     for recogniser in bench.recognisers:
         (limit,) = accept_thresholds(recogniser, embeddings(bench.gallery, recogniser), [0.001])
         sources, results = (_highest(recogniser, of, known) for of in (bench.source, after))
-        told = [(float(np.median(of)), float(of.max())) for of in (sources, results)]
-        copies, chance = (Rate(int((of > limit).sum()), len(of)) for of in (results, sources))
-        found.append(Nearest(recogniser.name, told[0], told[1], copies, chance))
+        copies, chance = (accepted(of, limit) for of in (results, sources))
+        found.append(Nearest(recogniser.name, _summary(sources), _summary(results), copies, chance))
     return found
+
+
+def _summary(similarity: FloatArray) -> tuple[float, float]:
+    """Median and highest."""
+    return (float(np.median(similarity)), float(similarity.max())) if len(similarity) else (np.nan, np.nan)
 
 
 def _highest(recogniser: Recogniser, of: Sequence[Observation], known: Sequence[Observation]) -> FloatArray:
@@ -96,4 +114,4 @@ def _pairs(recogniser: Recogniser, seen: Sequence[Observation], limit: float) ->
     known = ~(np.isnan(one) | np.isnan(other)).any(1)
     similarity = recogniser.similarity(one[known], other[known])
     same = np.eye(len(similarity), dtype=bool)
-    return tuple(Rate(int((similarity[of] > limit).sum()), int(of.sum())) for of in (same, ~same))  # type: ignore[return-value]
+    return accepted(similarity[same], limit), accepted(similarity[~same], limit)

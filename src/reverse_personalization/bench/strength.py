@@ -12,6 +12,7 @@ import numpy as np
 from reverse_personalization.bench.methods import EngineMethod
 from reverse_personalization.bench.running import Bench
 from reverse_personalization.bench.statistics import Rate, fit_logistic
+from reverse_personalization.errors import InputError
 from reverse_personalization.media.atomic import write_atomically
 
 # On the coefficients; it keeps them finite where nobody is found, or all are.
@@ -47,7 +48,12 @@ def measure_strength(bench: Bench, strengths: Sequence[float], *, seed: int) -> 
         bench: the data set.
         strengths: values of `--strength`.
         seed: of the engine's noise.
+
+    Raises:
+        InputError: faces of fewer than two people are found, among whom everybody is known.
     """
+    if sum(seen.score > 0 for seen in bench.gallery) < 2:
+        raise InputError("Strength is measured by finding people among others; give photos of at least two people.")
     first: dict[tuple[str, str], dict[float, Rate]] = {}
     for strength in strengths:
         method = EngineMethod(f"strength {strength:g}", strength=strength, seed=seed, verified=False)

@@ -62,13 +62,11 @@ def hard_cases(seen: Sequence[Observation]) -> list[Subset]:
     angle = np.array([turned(o) for o in seen])
     size = np.array([o.size if o.score > 0 else np.nan for o in seen])
     expressions = np.stack([o.expression for o in seen])
-    spread = np.nanstd(expressions, 0) + 1e-6
-    apart = np.linalg.norm((expressions - np.nanmean(expressions, 0)) / spread, axis=1)
     score = np.array([o.score if o.score > 0 else np.nan for o in seen])
     found = [
         Subset("hard case", f"head turned by more than {TURNED:g} degrees", angle > TURNED),
         Subset("hard case", f"face below {SMALL:g} pixels", size < SMALL),
-        Subset("hard case", f"rarest {EXTREME:.0%} of expressions", _highest(apart)),
+        Subset("hard case", f"rarest {EXTREME:.0%} of expressions", _highest(_rareness(expressions))),
         Subset("hard case", f"least sure {EXTREME:.0%} of detections (occlusion, blur)", _highest(-score)),
     ]
     return [subset for subset in found if subset.members.sum() >= LEAST]
@@ -100,6 +98,14 @@ def prompts_by_name(table: Path) -> dict[str, str]:
         return {Path(file).name: prompt for file, prompt in prompts.read_prompts(table).items()}
     except (OSError, UnicodeDecodeError, KeyError, csv.Error):
         raise InputError(f"{table.name}: should be a CSV table with the columns file and prompt.") from None
+
+
+def _rareness(expressions: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Distance of each row (n x e) from the mean, in standard deviations; NaN where a row is."""
+    known = expressions[~np.isnan(expressions).any(1)]
+    if not len(known):
+        return np.full(len(expressions), np.nan)
+    return np.asarray(np.linalg.norm((expressions - known.mean(0)) / (known.std(0) + 1e-6), axis=1))
 
 
 def _highest(values: NDArray[np.floating]) -> Mask:

@@ -51,7 +51,8 @@ def lines(sources: Sequence[Privacy], results: Sequence[MethodResult]) -> list[L
     """Every number of a run."""
     found = [line for privacy in sources for line in _of_privacy(SOURCE, privacy)]
     for result in results:
-        total = sum(result.statuses.values())
+        total, made = sum(result.statuses.values()), sum(path is not None for path in result.outputs)
+        failures = {privacy.recogniser: privacy.failures for privacy in result.privacy}
         for status, count in sorted(result.statuses.items()):
             found.append(_rate(result.name, status, "run", Rate(count, total), 0))
         found.append(_rate(result.name, "face found again (score > .8)", "yunet", result.found, 0))
@@ -65,9 +66,10 @@ def lines(sources: Sequence[Privacy], results: Sequence[MethodResult]) -> list[L
             nan = math.nan
             found.append(Line(result.name, f"{name}, 95th percentile", "embedded", of.p95, nan, nan, of.count, missing))
         for space, distance in result.frechet.items():
-            found.append(Line(result.name, "Frechet distance (no FID)", space, distance, math.nan, math.nan, total, 0))
+            n = total - failures[space]
+            found.append(Line(result.name, "Frechet distance (no FID)", space, distance, *NONE, n, failures[space]))
         for metric, value in result.fidelity.items():
-            found.append(Line(result.name, metric, "torch-fidelity", value, *NONE, total, 0))
+            found.append(Line(result.name, metric, "torch-fidelity", value, *NONE, made, total - made))
         for judged, rate in result.kept.items():
             found.append(_rate(result.name, f"kept: {judged}", "judge", rate, total - rate.trials))
         if result.seconds is not None:
@@ -180,8 +182,11 @@ def shown(line: Line) -> str:
 
 def _of_privacy(method: str, of: Privacy) -> list[Line]:
     name, where, failures = of.recogniser, of.gallery, of.failures
-    found = [_rate(method, f"rank-{k}, {where}", name, rate, failures) for k, rate in of.ranks.items()]
-    found.append(_rate(method, f"rank-1, {where}, failures as hits", name, of.worst_rank1, 0))
+    # Among as many as the gallery holds, everybody is found.
+    ranks = {k: rate for k, rate in of.ranks.items() if k < of.people}
+    found = [_rate(method, f"rank-{k}, {where}", name, rate, failures) for k, rate in ranks.items()]
+    if ranks:
+        found.append(_rate(method, f"rank-1, {where}, failures as hits", name, of.worst_rank1, 0))
     for share, rate in of.accepts.items():
         found.append(_rate(method, f"true accept rate at {share:.1%}, {where}", name, rate, failures))
         worst = of.worst_accepts[share]

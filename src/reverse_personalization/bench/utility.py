@@ -76,11 +76,13 @@ def gaze_change(before: Sequence[Observation], after: Sequence[Observation]) -> 
 def expression_change(before: Sequence[Observation], after: Sequence[Observation]) -> FloatArray:
     """Distance of expressions, as a share of the mean distance between different photos' expressions."""
     one, other = (np.stack([o.expression for o in of]) for of in (before, after))
-    scale = np.nanstd(one, 0) + 1e-6
-    one, other = one / scale, other / scale
     known = one[~np.isnan(one).any(1)]
+    if len(known) < 2:
+        return np.full(len(one), np.nan, np.float32)
+    scale = known.std(0) + 1e-6
+    one, other, known = one / scale, other / scale, known / scale
     apart = np.linalg.norm(known[:, None] - known[None], axis=2)
-    usual = apart[np.triu_indices(len(known), 1)].mean() if len(known) > 1 else np.nan
+    usual = apart[np.triu_indices(len(known), 1)].mean()
     return np.asarray(np.linalg.norm(one - other, axis=1) / usual, np.float32)
 
 

@@ -60,7 +60,7 @@ def run(  # noqa: PLR0913, PLR0917 - what a run can be told, by name
     limit: Annotated[int | None, typer.Option(min=1, help="How many people are anonymized; all by default.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the draw of people, and of our engines' noise.")] = 0,
     guidance: Annotated[float | None, typer.Option(help="Of our engines, as in `revpers anonymize`.")] = None,
-    sweep: Annotated[str, typer.Option(help="Strengths of guidance to sweep, with commas: 5,10,15,20.")] = "",
+    sweep: Annotated[str | None, typer.Option(help="Strengths of guidance to sweep, with commas: 5,10,15,20.")] = None,
     attacks: Annotated[bool, typer.Option("--attacks", help="Try to undo what the compact engine did.")] = False,
     identities: Annotated[Path | None, typer.Option(help="Lines of file and person, for one folder of photos.")] = None,
     listed: Annotated[Path | None, typer.Option(help="Lines of files: only these are used.")] = None,
@@ -105,7 +105,7 @@ def run(  # noqa: PLR0913, PLR0917 - what a run can be told, by name
         limit=limit,
         seed=seed,
         guidance=guidance,
-        sweep=_strengths(sweep),
+        sweep=() if sweep is None else tuple(-strength for strength in _strengths(sweep, "--sweep")),
         attacks=attacks,
         identities=identities,
         listed=listed,
@@ -161,11 +161,11 @@ def _onnx_file(text: str, option: str) -> OnnxFile:
     return OnnxFile(name, Path(path), "bgr" if channels == "bgr" else "rgb")
 
 
-def _strengths(text: str) -> tuple[float, ...]:
+def _strengths(text: str, option: str) -> tuple[float, ...]:
     try:
-        return tuple(-abs(float(part)) for part in text.split(",") if part.strip())
+        return tuple(abs(float(part)) for part in text.split(","))
     except ValueError:
-        raise UsageError(f"--sweep {text}: should be numbers with commas, as in 5,10,15,20.") from None
+        raise UsageError(f"{option} '{text}': should be numbers with commas, as in 0.5,1,2.") from None
 
 
 def _print(found: Sequence[Line], dataset: str) -> None:
@@ -210,7 +210,7 @@ def strength(
     from reverse_personalization.bench.strength import measure_strength, write_curves
 
     _needs_matplotlib()
-    strengths = [abs(each) for each in _strengths(at)]
+    strengths = _strengths(at, "--at")
     with steps() as progress:
         curves = measure_strength(_bench(dataset, out, limit, seed, progress), strengths, seed=seed)
     write_curves(curves, out)

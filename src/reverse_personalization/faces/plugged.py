@@ -43,9 +43,10 @@ class PluggedDetector:
         """Faces of an upright uint8 H x W x 3 picture, largest first.
 
         Raises:
-            EngineError: what the plugin gave are no faces, so nobody knows whom the picture shows.
+            EngineError: the plugin failed, or gave what are no faces, so nobody knows whom the picture shows.
         """
-        found = [self._checked(face) for face in self._inner.detect(image_rgb.copy())]
+        with plugins.asked("detector", self.name, "its package must be mended"):
+            found = [self._checked(face) for face in self._inner.detect(image_rgb.copy())]
         return sorted((face for face in found if face.score >= self._threshold), key=lambda face: -face.size)
 
     def find_again(self, image_rgb: ByteArray, face: Face) -> Face | None:

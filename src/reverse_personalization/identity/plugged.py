@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -10,6 +11,9 @@ from reverse_personalization import plugins
 from reverse_personalization.errors import EngineError, UsageError
 from reverse_personalization.faces.face import ByteArray, Face, FloatArray
 from reverse_personalization.identity.base import Recogniser
+
+MEND: Final = "its package must be mended"
+COMPARE: Final = "its similarity should give n x m numbers for embeddings n x d and m x d"
 
 
 @dataclass(frozen=True)
@@ -42,21 +46,32 @@ class PluggedRecogniser:
             raise UsageError(f"The recogniser {self.name} cannot be loaded: {error}.") from error
         threshold, width = getattr(self._inner, "threshold", None), getattr(self._inner, "width", None)
         if not isinstance(threshold, int | float) or not np.isfinite(threshold) or not isinstance(width, int):
-            raise UsageError(f"The recogniser {self.name} states no threshold or no width; its package must be mended.")
+            raise UsageError(f"The recogniser {self.name} states no threshold or no width; {MEND}.")
         self.threshold, self.width = float(threshold), width
 
     def embed(self, image_rgb: ByteArray, face: Face) -> FloatArray:
         """float32 of its width; see `Recogniser.embed`.
 
         Raises:
-            EngineError: what the plugin gave is no row of so many finite numbers.
+            EngineError: the plugin failed, or what it gave is no row of so many finite numbers.
         """
-        # What a plugin does to its argument must not reach the photo.
-        embedding = np.asarray(self._inner.embed(image_rgb.copy(), face), np.float32)
+        with plugins.asked("recogniser", self.name, MEND):
+            # What a plugin does to its argument must not reach the photo.
+            embedding = np.asarray(self._inner.embed(image_rgb.copy(), face), np.float32)
         if embedding.shape != (self.width,) or not np.isfinite(embedding).all():
             raise EngineError(f"The recogniser {self.name} gave no row of {self.width} finite numbers.")
         return embedding
 
     def similarity(self, a: FloatArray, b: FloatArray) -> FloatArray:
-        """As the plugin has it, float32 n x m."""
-        return np.asarray(self._inner.similarity(a, b), np.float32).reshape(len(np.atleast_2d(a)), -1)
+        """As the plugin has it, float32 n x m; see `Recogniser.similarity`.
+
+        Raises:
+            EngineError: the plugin failed, or gave something that is no such matrix.
+        """
+        with plugins.asked("recogniser", self.name, COMPARE):
+            given = np.asarray(self._inner.similarity(a, b), np.float32)
+        shape = len(np.atleast_2d(a)), len(np.atleast_2d(b))
+        # A single pair may come as a number, and a single row or column as a vector.
+        if [n for n in given.shape if n != 1] != [n for n in shape if n != 1]:
+            raise EngineError(f"The recogniser {self.name} gave no {shape[0]} x {shape[1]} numbers; {COMPARE}.")
+        return given.reshape(shape)
