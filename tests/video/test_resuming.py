@@ -115,6 +115,7 @@ def test_nothing_is_taken_over_from_another_input_or_model(tmp_path: Path) -> No
     def parts_taken_over(models: str = "one") -> int:
         journal = anonymizing._journal(clip, output, Settings(), VideoOptions(), None, models)
         taken = len(journal.notes.parts)
+        journal.save()
         (journal.folder / "000000.mp4").write_bytes(b"pictures")
         journal.notes.parts = [Part(file="000000.mp4", seconds=0, frames=1, states={})]
         journal.save()

@@ -51,7 +51,8 @@ def do_clip(job: Job, anonymizer: PhotoAnonymizer, settings: Settings, policy: P
 
 
 def about_tracks(record: VideoRecord) -> Iterator[str]:
-    """Sentences about faces that did not become strangers' in all frames, and where to look."""
+    """Sentences about what was lost, about faces that did not become strangers' in all frames, and where to look."""
+    yield from record.notes
     for track in record.tracks:
         who = f"person {track.person} (track {track.track})"
         if track.reason:

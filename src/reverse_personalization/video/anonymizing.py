@@ -76,14 +76,14 @@ def anonymize_video(  # noqa: PLR0913
         journal.notes.analysis = analysis
         journal.save()
     with restoring(output, record_path(output)), _noise_of(journal, anonymizer):
-        coverage = renderer.render(path, analysis, output, options=options, journal=journal, progress=progress)
+        rendered = renderer.render(path, analysis, output, options=options, journal=journal, progress=progress)
         if credentials is not None:
             credentials.sign_file(output)
         record = video_record(
             path,
             output,
             analysis,
-            coverage,
+            rendered,
             settings=settings,
             options=options,
             models=renderer.models,

@@ -63,11 +63,7 @@ class Journal:
 
     @classmethod
     def open(cls, output: Path, fingerprint: str) -> Self:
-        """Go on with what is there, if it is of the same run, or begin anew.
-
-        Raises:
-            OutputError: the folder cannot be written.
-        """
+        """Go on with what is there, if it is of the same run, or begin anew; nothing is written before `save`."""
         folder = folder_of(output)
         try:
             notes = Notes.model_validate_json((folder / FILE).read_bytes())
@@ -77,9 +73,7 @@ class Journal:
             forget(output)
             notes = Notes(fingerprint=fingerprint)
         notes.parts = notes.parts[: _whole(folder, notes.parts)]
-        journal = cls(folder, notes)
-        journal.save()
-        return journal
+        return cls(folder, notes)
 
     @property
     def frames_done(self) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import replace
 from heapq import merge
 from pathlib import Path
@@ -11,19 +10,31 @@ from types import TracebackType
 from typing import Any, Self
 
 import av
+from av.bitstream import BitStreamFilterContext
 
 from reverse_personalization.faces.face import ByteArray
 from reverse_personalization.video.journal import Journal, Part, TrackState
 from reverse_personalization.video.options import VideoOptions
 from reverse_personalization.video.reading import Frame, VideoReader
-from reverse_personalization.video.writing import TIME_BASE, VideoWriter, opened, output_errors
+from reverse_personalization.video.writing import (
+    TIME_BASE,
+    VideoWriter,
+    lost_aspect,
+    opened,
+    output_errors,
+    streams_for,
+)
 
 # Frames of a part: what an interruption costs at most.
 LENGTH = 250
 
 
 class PartsWriter:
-    """As `VideoWriter`, but an interruption leaves what is done in the journal. A context manager."""
+    """As `VideoWriter`, but an interruption leaves what is done in the journal. A context manager.
+
+    Attributes:
+        notes: as those of `VideoWriter`.
+    """
 
     def __init__(
         self,
@@ -50,6 +61,7 @@ class PartsWriter:
         self._silent = options.model_copy(update={"sound": False, "codec": options.codec_for(path.suffix)})
         self._part: VideoWriter | None = None
         self._begun, self._frames = 0.0, 0
+        self.notes: list[str] = []
 
     def write(self, frame: Frame, image_rgb: ByteArray) -> None:
         """Add a picture at the time of `frame`.
@@ -59,7 +71,8 @@ class PartsWriter:
         """
         if self._part is None:
             name = f"{len(self._journal.notes.parts):06}.mp4"
-            self._part = VideoWriter(self._journal.folder / name, self._source, self._silent, mark=False)
+            part = self._journal.folder / name
+            self._part = VideoWriter(part, self._source, self._silent, mark=False, whole=self.path)
             self._begun, self._frames = frame.seconds, 0
         self._part.write(replace(frame, seconds=frame.seconds - self._begun), image_rgb)
         self._frames += 1
@@ -80,6 +93,7 @@ class PartsWriter:
                 self._part.abandon()
             return
         self._finish_part()
+        self.notes += lost_aspect(self._source, self.path, self._options.codec_for(self.path.suffix))
         self._join()
 
     def _finish_part(self) -> None:
@@ -98,26 +112,27 @@ class PartsWriter:
                 pictures = target.add_stream_from_template(first.streams.video[0])
                 if first.streams.video[0].codec_context.name == "hevc" and self.path.suffix.lower() != ".mkv":
                     pictures.codec_context.codec_tag = "hvc1"
+                convert = _converter(self.path, first.streams.video[0], pictures)
             with VideoReader(self._source.path, start=self._source.start, end=self._source.end) as source:
-                copied = _copied(target, source) if self._options.sound else {}
-                streams = [_pictures(self._journal, pictures)]
+                copied: dict[int, Any] = {}
+                if self._options.sound:
+                    copied, lost = streams_for(target, source, self.path)
+                    self.notes += lost
+                streams = [_pictures(self._journal, pictures, convert)]
                 if copied:
                     streams.append(_sound(source, copied))
                 for _, packet in merge(*streams, key=lambda one: one[0]):
                     target.mux(packet)
 
 
-def _copied(target: Any, source: VideoReader) -> dict[int, Any]:
-    from reverse_personalization.video.reading import copied_streams
-
-    copied = {}
-    for stream in copied_streams(source.container):
-        with suppress(av.error.FFmpegError, ValueError):  # what this container cannot hold
-            copied[stream.index] = target.add_stream_from_template(stream)
-    return copied
+def _converter(path: Path, source: Any, target: Any) -> Callable[[Any], list[Any]]:
+    """What makes of a part's packet those that the container of `path` holds."""
+    if path.suffix.lower() == ".avi" and source.codec_context.name == "h264":
+        return BitStreamFilterContext("h264_mp4toannexb", source, target).filter
+    return lambda packet: [packet]
 
 
-def _pictures(journal: Journal, stream: Any) -> Iterator[tuple[float, Any]]:
+def _pictures(journal: Journal, stream: Any, convert: Callable[[Any], list[Any]]) -> Iterator[tuple[float, Any]]:
     """The packets of all parts, each at its time in the whole."""
     last = None
     for part in journal.notes.parts:
@@ -129,9 +144,10 @@ def _pictures(journal: Journal, stream: Any) -> Iterator[tuple[float, Any]]:
                 shift = round(round(part.seconds / TIME_BASE) * TIME_BASE / packet.time_base)
                 packet.pts += shift
                 packet.dts = packet.dts + shift if last is None else max(last + 1, packet.dts + shift)
-                last = packet.dts
-                packet.stream = stream
-                yield float(packet.dts * packet.time_base), packet
+                last, time_base = packet.dts, packet.time_base
+                for converted in convert(packet):
+                    converted.stream, converted.time_base = stream, time_base
+                    yield float(last * time_base), converted
 
 
 def _sound(source: VideoReader, copied: dict[int, Any]) -> Iterator[tuple[float, Any]]:

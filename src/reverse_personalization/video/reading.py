@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, cast
@@ -16,6 +20,7 @@ from numpy.typing import NDArray
 
 from reverse_personalization.errors import InputError
 from reverse_personalization.faces.face import ByteArray
+from reverse_personalization.video.colours import Colours
 from reverse_personalization.video.memory import keep_pictures_apart
 from reverse_personalization.video.threads import ahead
 
@@ -25,6 +30,11 @@ HDR: Final = (16, 18)
 CONTAINED: Final = {"format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi", "protocol_whitelist": "file"}
 # Seconds by which times are rounded in files.
 SLACK: Final = 1e-4
+# Packets that tell a film from a picture.
+PROBED: Final = 200
+FURTHER_FILMS: Final = (
+    "The file holds further video streams, which were left out; extract them, and anonymize each by itself."
+)
 # Pictures that are decoded before they are asked for.
 AHEAD: Final = 2
 
@@ -51,7 +61,13 @@ class Frame:
 
 
 class VideoReader:
-    """Reads a video, or a part of it, once; a context manager."""
+    """Reads a video, or a part of it, once; a context manager.
+
+    Attributes:
+        colours: what its pictures' numbers mean.
+        aspect: width of an upright picture's pixels by their height, known from the first picture on.
+        notes: a sentence each about what of the file is not read; complete when everything was.
+    """
 
     def __init__(self, path: Path, *, start: float = 0.0, end: float | None = None) -> None:
         """Open a video.
@@ -70,12 +86,15 @@ class VideoReader:
             self.container: Any = av.open(str(path), options=dict(CONTAINED))
         except (FFmpegError, OSError, ValueError):
             raise UnreadableVideoError(f"{path}: is missing, damaged or no video; check it with a player.") from None
-        # A cover picture is no film.
-        films = [s for s in self.container.streams.video if not s.disposition & Disposition.attached_pic]
+        films = _films(path, self.container)
         if not films:
             self.container.close()
             raise UnreadableVideoError(f"{path}: holds no pictures, only sound; there is nothing to anonymize.")
-        self.stream = films[0]
+        best = self.container.streams.best("video")
+        self.stream = best if best in films else films[0]
+        self.notes: list[str] = [FURTHER_FILMS] if len(films) > 1 else []
+        self.aspect = Fraction(1)
+        self._coded = 0
         if getattr(self.stream.codec_context, "color_trc", None) in HDR:
             self.container.close()
             raise UnreadableVideoError(
@@ -83,7 +102,7 @@ class VideoReader:
             )
         self.stream.thread_type = "AUTO"
         keep_pictures_apart(self.stream.width * self.stream.height)
-        self.deep = _bits(self.stream) > 8
+        self.deep, self.colours = _bits(self.stream) > 8, Colours.of(self.stream)
 
     @property
     def rate(self) -> float:
@@ -124,6 +143,7 @@ class VideoReader:
                 if isinstance(item, tuple):
                     seconds, picture = item
                     image_rgb = _upright(picture, "rgb24")
+                    self.aspect = _aspect(self.stream, picture)
                     if shape not in (None, image_rgb.shape):
                         raise UnreadableVideoError(f"{self.path}: its pictures change their size; split it first.")
                     shape = image_rgb.shape
@@ -142,6 +162,12 @@ class VideoReader:
             raise UnreadableVideoError(f"{self.path}: has no picture in that part; give another --start or --end.")
         if index == 0:
             raise UnreadableVideoError(f"{self.path}: no picture can be read; check it with a player.")
+        declared = _declared(self.container, self.stream)
+        if not self.start and self.end is None and self._coded < declared:
+            self.notes.append(
+                f"Only {index} of the {declared} frames that the file declares can be read; it is cut off "
+                "or damaged, so get it anew if you need the rest."
+            )
 
     def packets(self) -> Iterator[Any]:
         """Packets of sound and subtitles alone.
@@ -167,7 +193,7 @@ class VideoReader:
         count = 0
         if self.start:
             self.container.seek(int(self.start * 1e6))
-        for packet in self.container.demux(streams):
+        for packet in self._counted(self.container.demux(streams)):
             if packet.stream.index not in running:
                 continue
             if packet.stream is not self.stream:
@@ -185,6 +211,12 @@ class VideoReader:
                     yield seconds, picture
             if not running:
                 return
+
+    def _counted(self, packets: Iterator[Any]) -> Iterator[Any]:
+        for packet in packets:
+            if packet.stream is self.stream and packet.size:
+                self._coded += 1
+            yield packet
 
     def _is_over(self, seconds: float) -> bool:
         return self.end is not None and seconds >= self.end - SLACK
@@ -220,10 +252,49 @@ def copied_streams(container: Any) -> list[Any]:
     return [*container.streams.audio, *container.streams.subtitles]
 
 
+def _films(path: Path, container: Any) -> list[Any]:
+    """Streams of moving pictures; of pictures that stand still if there are no others."""
+    # A cover picture is no film.
+    shown = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+    if len(shown) < 2:
+        return shown
+    # Some files hold their cover as a track of one frame, and do not say so.
+    seen: Counter[int] = Counter()
+    with suppress(FFmpegError), av.open(str(path), options=dict(CONTAINED)) as probe:
+        packets: Any = probe.demux([probe.streams[stream.index] for stream in shown])
+        seen.update(packet.stream.index for packet in islice(packets, PROBED) if packet.size)
+    return [stream for stream in shown if seen[stream.index] > 1] or shown
+
+
+def _declared(container: Any, stream: Any) -> int:
+    """Coded frames that the file says it holds, those that an edit list leaves out excepted; 0 if it does not say."""
+    # Elsewhere the index is partial, or the number in the header is an estimate.
+    if not stream.frames or "mp4" not in container.format.name:
+        return 0
+    return sum(entry.size > 0 for entry in stream.index_entries)
+
+
 def _upright(picture: Any, pixels: str) -> Any:
     image = picture.to_ndarray(format=pixels)
-    turns = round(getattr(picture, "rotation", 0) / 90) % 4
-    return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
+    across, turned, back, down = _orientation(picture)
+    if abs(turned) > abs(across):
+        image, across, down = image.swapaxes(0, 1), back, turned
+    return np.ascontiguousarray(image[:: -1 if down < 0 else 1, :: -1 if across < 0 else 1])
+
+
+def _aspect(stream: Any, picture: Any) -> Fraction:
+    aspect = Fraction(stream.sample_aspect_ratio or 1)
+    across, turned, _, _ = _orientation(picture)
+    return 1 / aspect if abs(turned) > abs(across) else aspect
+
+
+def _orientation(picture: Any) -> tuple[int, int, int, int]:
+    """How a picture is to be shown: (x, y) of it lies at (a x + c y, b x + d y); a, b, c and d in 65,536ths."""
+    stored = picture.side_data.get("DISPLAYMATRIX")
+    if stored is None:
+        return 1, 0, 0, 1
+    a, b, _, c, d = (int(value) for value in np.frombuffer(bytes(stored), np.int32)[:5])
+    return a, b, c, d
 
 
 def _bits(stream: Any) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from reverse_personalization.loading import ModelCard
     from reverse_personalization.video.analysis import Analysis
     from reverse_personalization.video.atwork import Coverage
+    from reverse_personalization.video.rendering import Rendered
 
 
 class TrackRecord(BaseModel):
@@ -77,13 +78,15 @@ class VideoRecord(BaseModel):
     tracks: tuple[TrackRecord, ...]
     doubtful: tuple[tuple[int, int], ...]
     """First and last frames of spans in which a face was hardly seen: look at these."""
+    notes: tuple[str, ...] = ()
+    """A sentence each: what of the file could not be read, or the output could not hold."""
 
 
 def video_record(
     source: Path,
     output: Path,
     analysis: Analysis,
-    coverage: Sequence[Coverage],
+    rendered: Rendered,
     *,
     settings: Settings,
     options: VideoOptions,
@@ -101,8 +104,9 @@ def video_record(
         options=options.model_copy(update={"start": analysis.start, "end": analysis.end}),
         models=model_records(models),
         frames=analysis.frames,
-        tracks=tuple(_track(one) for one in coverage),
+        tracks=tuple(_track(one) for one in rendered.coverage),
         doubtful=tuple(analysis.doubtful),
+        notes=rendered.notes,
     )
 
 

@@ -10,6 +10,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
@@ -38,6 +39,19 @@ Progress = Callable[[str, int, int], None]
 DEFAULTS = VideoOptions()
 # Share that stays, from frame to frame, of what one that did not verify was led farther by: nothing jumps back.
 FADING = 0.9
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """What became of a video.
+
+    Attributes:
+        coverage: of every track, what was done in its frames.
+        notes: a sentence each about what reading or writing lost.
+    """
+
+    coverage: list[Coverage]
+    notes: tuple[str, ...] = ()
 
 
 class VideoAnonymizer:
@@ -72,7 +86,7 @@ class VideoAnonymizer:
         options: VideoOptions = DEFAULTS,
         journal: Journal | None = None,
         progress: Progress | None = None,
-    ) -> list[Coverage]:
+    ) -> Rendered:
         """Write the video with every face replaced, obscured or kept, as the analysis says.
 
         Raises:
@@ -98,7 +112,7 @@ class VideoAnonymizer:
                         continue
                     writer.write(item, self._rendered(item, following, faces, work))
                     told("rendering", item.index + 1, analysis.frames)
-        return [one.coverage() for one in work.values()]
+        return Rendered([one.coverage() for one in work.values()], (*reader.notes, *writer.notes))
 
     def _rendered(
         self, frame: Frame, following: Frame | None, faces: dict[int, dict[int, Face]], work: dict[int, TrackAtWork]

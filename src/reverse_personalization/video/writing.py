@@ -21,7 +21,7 @@ from reverse_personalization.faces.face import ByteArray
 from reverse_personalization.media.marking import DIGITAL_SOURCE_TYPE
 from reverse_personalization.media.photo import widened
 from reverse_personalization.video.encoders import EIGHT_BITS, TEN_BITS, encoder, ordinary_priority
-from reverse_personalization.video.options import VideoOptions
+from reverse_personalization.video.options import Codec, VideoOptions
 from reverse_personalization.video.reading import Frame, VideoReader, copied_streams
 from reverse_personalization.video.threads import Behind
 
@@ -41,9 +41,14 @@ class VideoWriter:
     """Encodes frames and copies sound, in another thread; the file appears when everything is in it.
 
     A context manager. What goes wrong with a picture or packet may be told only at one of the next, or at the end.
+
+    Attributes:
+        notes: a sentence each about what the container cannot hold; complete at the end.
     """
 
-    def __init__(self, path: Path, source: VideoReader, options: VideoOptions, *, mark: bool = True) -> None:
+    def __init__(
+        self, path: Path, source: VideoReader, options: VideoOptions, *, mark: bool = True, whole: Path | None = None
+    ) -> None:
         """Begin a video.
 
         Args:
@@ -51,6 +56,7 @@ class VideoWriter:
             source: whose rate and depth it has, and whose sound and subtitles are copied; its metadata are not.
             options: codec, quality, sound.
             mark: write the IPTC digital source type into the comment.
+            whole: the file that this one becomes a part of, if any.
 
         Raises:
             OutputError: the place cannot be written, the container holds no video, or the codec cannot be made.
@@ -62,6 +68,9 @@ class VideoWriter:
         self._container = open_container(path, self._partial, mark=mark)
         self._stream: Any = None
         self._copied: dict[int, Any] = {}
+        self.notes: list[str] = []
+        # Frames in AVI have no times but their order, in which B-frames do not come.
+        self._b_frames = (whole or path).suffix.lower() != ".avi"
         self._last = -1
         self._early: list[Any] = []
         self._behind = Behind(BEHIND)
@@ -87,6 +96,7 @@ class VideoWriter:
             if deep is None
             else av.VideoFrame.from_ndarray(_deepened(image_rgb, frame.image_rgb, deep), format="rgb48le")
         )
+        self._source.colours.describe_frame(picture)
         # Times must rise; two frames of one time come from broken files.
         self._last = max(self._last + 1, round(frame.seconds / TIME_BASE))
         picture.pts, picture.time_base = self._last, TIME_BASE
@@ -148,10 +158,14 @@ class VideoWriter:
         self._stream.width, self._stream.height = width + width % 2, height + height % 2
         self._stream.pix_fmt = TEN_BITS if self._source.deep else EIGHT_BITS
         self._stream.codec_context.time_base = TIME_BASE
+        self._stream.codec_context.sample_aspect_ratio = self._source.aspect
+        self._source.colours.describe_stream(self._stream.codec_context)
+        if not self._b_frames:
+            self._stream.codec_context.max_b_frames = 0
+        self.notes += lost_aspect(self._source, self.path, self._codec)
         if self._options.sound:
-            for stream in copied_streams(self._source.container):
-                with suppress(FFmpegError, ValueError):  # what this container cannot hold
-                    self._copied[stream.index] = self._container.add_stream_from_template(stream)
+            self._copied, lost = streams_for(self._container, self._source, self.path)
+            self.notes += lost
         with output_errors(self.path), ordinary_priority():
             self._container.start_encoding()
         early, self._early = self._early, []
@@ -210,6 +224,41 @@ def opened(path: Path, *, mark: bool) -> Iterator[Any]:
             container.close()
         partial.unlink(missing_ok=True)
         raise
+
+
+def streams_for(target: Any, source: VideoReader, path: Path) -> tuple[dict[int, Any], list[str]]:
+    """Streams for the sound and subtitles of `source` in the container of `path`.
+
+    Returns:
+        Those that it can hold, by their number in the source, and a sentence about each one that it cannot.
+    """
+    copied, lost = {}, []
+    for stream in copied_streams(source.container):
+        try:
+            copied[stream.index] = target.add_stream_from_template(stream)
+        except (FFmpegError, ValueError):
+            lost.append(_lost(stream, path.suffix.lower()))
+    return copied, lost
+
+
+def lost_aspect(source: VideoReader, path: Path, codec: Codec) -> list[str]:
+    """A sentence where the shape of the pixels is lost: PyAV does not tell Matroska, nor do these codecs tell it."""
+    if source.aspect == 1 or path.suffix.lower() not in (".mkv", ".webm") or codec not in ("vp9", "av1"):
+        return []
+    return [
+        f"That pixels are {source.aspect} times as wide as high is not said by {codec} in {path.suffix.lower()}, so "
+        "players show the picture distorted; give an output that ends in .mp4."
+    ]
+
+
+def _lost(stream: Any, suffix: str) -> str:
+    what = "sound" if stream.type == "audio" else "subtitle"
+    name = getattr(stream.codec_context, "name", "unknown")
+    other = ".mp4" if suffix == ".mkv" else ".mkv"
+    return (
+        f"A {what} stream ({name}) was left out, as {suffix} cannot hold it; "
+        f"give an output that ends in {other} to keep it."
+    )
 
 
 def partial_of(path: Path) -> Path:
