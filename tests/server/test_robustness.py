@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import os
 import signal
@@ -139,7 +140,7 @@ def test_a_photo_that_ends_the_process_is_given_up(tmp_path: Path) -> None:
     assert codes == [-signal.SIGKILL] * ATTEMPTS + [0]
     ended = store.get(deadly.id)
     assert ended is not None
-    assert (ended.status, ended.sentence, ended.code) == ("failed", DEADLY, 7)
+    assert (ended.status, ended.sentence, ended.code) == ("failed", DEADLY, 500)
     assert not store.input(deadly.id).exists()
     done = store.get(good.id)
     assert done is not None
@@ -195,10 +196,13 @@ def test_a_folder_of_an_earlier_version_is_taken_over(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "jobs.sqlite") as database:
         database.execute("CREATE TABLE jobs (id TEXT PRIMARY KEY, status TEXT, created REAL, sentence TEXT, code INT)")
         database.execute("INSERT INTO jobs VALUES (?, 'running', 1.0, '', 0)", ("a" * 32,))
+        database.execute("INSERT INTO jobs VALUES (?, 'failed', 2.0, 'No photo.', 4)", ("b" * 32,))
     store = JobStore(tmp_path)
     job = store.take()
     assert job is not None
     assert (job.id, job.media, job.status) == ("a" * 32, "image", "running")
+    answer = TestClient(create_app(Config(tmp_path, never)), base_url=BASE).get(f"/v1/jobs/{'b' * 32}/result")
+    assert (answer.status_code, answer.json()) == (500, {"detail": "No photo."})
 
 
 def test_what_a_crash_left_in_the_working_folder_goes(tmp_path: Path) -> None:
@@ -225,6 +229,35 @@ def test_a_slow_upload_that_breaks_off_leaves_nothing(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"jobs.sqlite"}
 
 
+def test_a_client_that_goes_away_is_no_error_of_the_server(tmp_path: Path) -> None:
+    """An exception that leaves the application is one that uvicorn logs with a trace."""
+    coming = iter([{"type": "http.request", "body": b"x" * 300, "more_body": True}, {"type": "http.disconnect"}])
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return next(coming)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = [(b"host", b"127.0.0.1"), (b"content-type", b"image/jpeg"), (b"content-length", b"1000")]
+    scope = {"type": "http", "method": "POST", "path": "/v1/jobs", "headers": headers, "query_string": b""}
+    asyncio.run(create_app(Config(tmp_path, never))(scope, receive, send))
+    assert sent[0]["status"] == 400
+    assert {path.name for path in tmp_path.iterdir()} == {"jobs.sqlite"}
+
+
+def test_a_video_of_too_many_pixels_is_too_large(tmp_path: Path, astronaut: Any) -> None:
+    clip = write_clip(tmp_path / "clip.mp4", [scene(astronaut, 0)] * 3)
+    config = Config(tmp_path / "jobs", never, Settings(max_pixels=1000))
+    with TestClient(create_app(config), base_url=BASE) as client:
+        job = client.post("/v1/jobs", content=clip.read_bytes(), headers={"content-type": "video/mp4"}).json()["id"]
+        until(lambda: client.get(f"/v1/jobs/{job}").json()["status"] == "failed")
+        answer = client.get(f"/v1/jobs/{job}/result")
+    assert answer.status_code == 413
+    assert "more than 1000 pixels" in answer.json()["detail"]
+
+
 def test_videos_are_not_waited_for(tmp_path: Path) -> None:
     with TestClient(create_app(Config(tmp_path, never)), base_url=BASE) as client:
         answer = client.post("/v1/anonymize", content=b"x", headers={"content-type": "video/mp4"})
@@ -249,7 +282,7 @@ def test_a_video_through_the_server(tmp_path: Path, astronaut: Any, seconds: flo
         record = client.get(f"/v1/jobs/{job}/record")
         if seconds < 1:
             assert state["sentence"] == "The video is longer than 0.5 s; send a shorter one."
-            assert result.status_code == 415
+            assert result.status_code == 413
         else:
             assert (state["status"], result.headers["content-type"]) == ("done", "video/mp4")
             assert record.json()["source"] == {"file": "video"}

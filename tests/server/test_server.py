@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import random
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -107,7 +108,7 @@ def test_wrong_photos_get_a_sentence(config: Config, content: bytes, headers: di
 
 
 def test_a_bomb_and_a_photo_without_faces(client: TestClient) -> None:
-    for image, status in ((Image.new("1", (20_000, 20_000)), 415), (Image.new("RGB", (64, 64)), 422)):
+    for image, status in ((Image.new("1", (20_000, 20_000)), 413), (Image.new("RGB", (64, 64)), 422)):
         buffer = io.BytesIO()
         image.save(buffer, "PNG")
         assert client.post("/v1/anonymize", content=buffer.getvalue(), headers=JPEG).status_code == status
@@ -166,9 +167,11 @@ def test_at_overload_it_says_so(config: Config, photo: bytes) -> None:
     load: Any = lambda settings: Slow()  # noqa: E731
     crowded = Config(config.folder, load, config.settings, limits=Limits(waiting=3, per_minute=6))
     with TestClient(create_app(crowded), base_url=BASE) as client:
-        codes = [client.post("/v1/jobs", content=photo, headers=JPEG).status_code for _ in range(8)]
+        answers = [client.post("/v1/jobs", content=photo, headers=JPEG) for _ in range(8)]
         hold.set()
-    assert codes == [202, 202, 202, 429, 429, 429, 429, 429]
+    assert [answer.status_code for answer in answers] == [202, 202, 202, 429, 429, 429, 429, 429]
+    told = [answer.json()["detail"] for answer in (answers[3], answers[7])]
+    assert told == ["Too many jobs are waiting; come back later.", "Too many jobs in this minute; wait."]
 
 
 def test_jobs_survive_a_restart(config: Config, photo: bytes) -> None:
@@ -235,6 +238,21 @@ def test_other_machines_need_keys(capsys: Any, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.delenv("REVPERS_API_KEYS", raising=False)
     assert main(["serve", "--host", "0.0.0.0"]) == 2  # noqa: S104
     assert "REVPERS_API_KEYS" in capsys.readouterr().err
+
+
+def test_a_port_that_is_taken(capsys: Any, tmp_path: Path) -> None:
+    """Wrong options, since nothing was done; and nobody is told that it listens."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        assert main(["serve", "--port", str(port), "--folder", str(tmp_path / "jobs")]) == 2
+    assert capsys.readouterr().err == f"error: Port {port} is taken; give another --port.\n"
+    assert not (tmp_path / "jobs").exists()
+
+
+def test_an_address_of_another_machine(capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REVPERS_API_KEYS", KEY)
+    assert main(["serve", "--host", "192.0.2.1"]) == 2
+    assert "error: Cannot listen on 192.0.2.1, port 8000: " in capsys.readouterr().err
 
 
 def test_inspect_tells_marks_and_records(photo: bytes, tmp_path: Path, capsys: Any) -> None:

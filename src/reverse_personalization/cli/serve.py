@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from importlib.util import find_spec
 from pathlib import Path
@@ -47,7 +48,8 @@ def serve(  # noqa: PLR0913, PLR0917 - what a server can be told, by name
     """
     if missing := [part for part in ("fastapi", "uvicorn", "prometheus_client") if find_spec(part) is None]:
         raise UsageError(f"The server needs {missing[0]}: pip install 'reverse-personalization[server]'.")
-    from reverse_personalization.server.app import LOCAL_HOSTS, LOOPBACK, Config, Limits, create_app
+    from reverse_personalization.listening import LOCAL_HOSTS, LOOPBACK, listen
+    from reverse_personalization.server.app import Config, Limits, create_app
 
     keys = tuple(key.strip() for key in os.environ.get(KEYS_VARIABLE, "").split(",") if key.strip())
     local = host in LOOPBACK
@@ -62,6 +64,7 @@ def serve(  # noqa: PLR0913, PLR0917 - what a server can be told, by name
 
     credentials = credentials_of(c2pa_cert, c2pa_key)
     settings = Settings(seed=seed, attributes=attributes)
+    listener = listen(host, port)
     fetch_weights()
     limits = Limits(
         round(max_upload * 1e6),
@@ -80,5 +83,9 @@ def serve(  # noqa: PLR0913, PLR0917 - what a server can be told, by name
         credentials=credentials,
         hosts=(*LOCAL_HOSTS, *(() if local else (host,)), *(name or ())),
     )
+    server = uvicorn.Server(
+        uvicorn.Config(create_app(config), log_level="warning", access_log=False, proxy_headers=False)
+    )
     typer.echo(f"Listening on http://{host}:{port}; nothing leaves this machine.", err=True)
-    uvicorn.run(create_app(config), host=host, port=port, log_level="warning", access_log=False, proxy_headers=False)
+    with contextlib.suppress(KeyboardInterrupt):
+        server.run([listener])

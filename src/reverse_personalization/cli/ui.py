@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import os
+import signal
+import sys
+import tempfile
+import webbrowser
 from importlib.util import find_spec
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Final
 
 import typer
 
 from reverse_personalization.cli.fetching import fetch_weights
 from reverse_personalization.errors import UsageError
+
+HOST: Final = "127.0.0.1"
 
 app = typer.Typer(add_completion=False)
 
@@ -22,10 +29,17 @@ def ui(
     """Open a page on which photos are dropped; nothing leaves this machine."""
     if find_spec("gradio") is None:
         raise UsageError("The page needs gradio: pip install 'reverse-personalization[ui]'.")
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    os.environ["HF_HUB_OFFLINE"] = "1"
-    from reverse_personalization.webui.page import serve_page
+    from reverse_personalization.listening import listen
 
-    fetch_weights()
-    typer.echo(f"Open http://127.0.0.1:{port}; stop with Ctrl-C.", err=True)
-    serve_page(port=port, browser=browser)
+    listener, address = listen(HOST, port), f"http://{HOST}:{port}"
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the folder goes then, too
+    with tempfile.TemporaryDirectory() as folder:
+        # Gradio reads them when it is imported.
+        os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1", "GRADIO_TEMP_DIR": folder}
+        from reverse_personalization.webui.page import serve_page
+
+        fetch_weights()
+        typer.echo(f"Open {address}; stop with Ctrl-C.", err=True)
+        if browser:
+            webbrowser.open(address)
+        serve_page(listener, Path(folder))

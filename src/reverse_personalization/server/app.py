@@ -17,7 +17,9 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from fastapi.security import APIKeyHeader
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import ClientDisconnect
 
+from reverse_personalization.listening import LOCAL_HOSTS, NO_TELEMETRY
 from reverse_personalization.server.describing import FETCHING, TAKING, JobState, errors, gives, sends
 from reverse_personalization.server.jobs import Job, JobStore, Media
 from reverse_personalization.server.worker import Worker
@@ -28,14 +30,7 @@ if TYPE_CHECKING:
     from reverse_personalization.anonymizer import Anonymizer
     from reverse_personalization.media.credentials import Credentials
 
-LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
-# As they stand in requests.
-LOCAL_HOSTS: Final = (*LOOPBACK, "[::1]")
-# What an exit code of `revpers` is in HTTP.
-STATUS_OF_CODE: Final = {2: 422, 3: 422, 4: 415}
 TYPES: Final[dict[Media, str]] = {"image": "image/png", "video": "video/mp4"}
-# Newer FastAPI would send traces where the environment says, with the names of jobs in them.
-NO_TELEMETRY: Final = {"auto_configure": False, "tracing": False, "metrics": False, "logs": False}
 JobId = Annotated[str, Part(pattern="^[0-9a-f]{32}$")]
 
 
@@ -177,7 +172,7 @@ class Service:
     async def _taken(self, request: Request, media: Media) -> Job:
         if not self._rate.allows(request.client.host if request.client else ""):
             self.metrics.refused.labels("rate").inc()
-            raise HTTPException(429, "Too many photos in this minute; wait.", {"Retry-After": "60"})
+            raise HTTPException(429, "Too many jobs in this minute; wait.", {"Retry-After": "60"})
         # Asked before the body is read, to spare it, and again when the job is taken: bodies come slowly.
         most, job = self.limits.waiting, None
         if self.store.waiting() < most:
@@ -187,7 +182,7 @@ class Service:
                 job = self.store.submit(job_id, media=media, most=most)
         if job is None:
             self.metrics.refused.labels("full").inc()
-            raise HTTPException(429, "Too many photos are waiting; come back later.", {"Retry-After": "10"})
+            raise HTTPException(429, "Too many jobs are waiting; come back later.", {"Retry-After": "10"})
         (self.metrics.videos if media == "video" else self.metrics.photos).inc()
         self.worker.wake()
         return job
@@ -329,14 +324,18 @@ def _media(request: Request) -> Media | None:
 async def _receive(request: Request, file: BinaryIO, most: int) -> None:
     """Write the request's body to a file; given up as soon as it is too long."""
     size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > most:
-            raise HTTPException(413, f"That is larger than {most / 1e6:g} MB; send something smaller.")
-        file.write(chunk)
+    try:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > most:
+                raise HTTPException(413, f"That is larger than {most / 1e6:g} MB; send something smaller.")
+            file.write(chunk)
+    except ClientDisconnect:
+        # Nobody reads the answer; without one, it would be an error of the server.
+        raise HTTPException(400, "The body broke off; send all of it.") from None
     file.flush()
     if not size:
-        raise HTTPException(422, "There is nothing in it; send the photo's bytes as the request's body.")
+        raise HTTPException(422, "There is nothing in it; send the file's bytes as the request's body.")
 
 
 def _gone() -> HTTPException:
@@ -345,7 +344,7 @@ def _gone() -> HTTPException:
 
 def _check_done(job: Job) -> None:
     if job.status == "failed":
-        raise HTTPException(STATUS_OF_CODE.get(job.code, 500), job.sentence)
+        raise HTTPException(job.code, job.sentence)
     if job.status != "done":
         raise HTTPException(409, "The job is not done yet; poll it.")
 

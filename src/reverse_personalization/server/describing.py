@@ -10,7 +10,7 @@ MEANINGS: Final = {
     401: "No key, or a wrong one.",
     404: "There is no such job, or its time is over.",
     409: "The job is not done yet.",
-    413: "Too large.",
+    413: "Too many bytes or pixels, or a video that is too long.",
     415: "Not a photo or video, or one that is refused.",
     422: "Nothing in it, or no face found, or a malformed name of a job.",
     429: "Too many in this minute, or too many are waiting.",
@@ -18,7 +18,7 @@ MEANINGS: Final = {
     503: "The server cannot work.",
 }
 TAKING: Final = (401, 413, 415, 422, 429)
-FETCHING: Final = (401, 404, 409, 415, 422, 500)
+FETCHING: Final = (401, 404, 409, 413, 415, 422, 500)
 
 
 class JobState(BaseModel):

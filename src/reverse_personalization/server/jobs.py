@@ -24,7 +24,7 @@ SUFFIXES: Final = (".in", ".json", *RESULTS.values())
 # How often a job is begun: one that ends the process twice would end it for good.
 ATTEMPTS: Final = 2
 DEADLY: Final = "The server stopped each time it worked on this; scale it down, and send it again."
-DEADLY_CODE: Final = 7
+DEADLY_CODE: Final = 500
 _COLUMNS: Final = "id, status, created, sentence, code, media"
 
 
@@ -37,7 +37,7 @@ class Job:
         status: where it is.
         created: seconds since 1970.
         sentence: why it failed.
-        code: the exit code that `revpers anonymize` would have had.
+        code: the HTTP status by which its result is refused; 0 where it is not.
         media: what it is.
     """
 
@@ -66,6 +66,8 @@ class JobStore:
             for name, kind in (("media", "TEXT DEFAULT 'image'"), ("attempts", "INT DEFAULT 0")):
                 if name not in present:  # a folder of an earlier version
                     database.execute(f"ALTER TABLE jobs ADD COLUMN {name} {kind}")
+            # Exit codes, of an earlier version.
+            database.execute("UPDATE jobs SET code = 500 WHERE code BETWEEN 1 AND 99")
             database.execute("UPDATE jobs SET status = 'queued' WHERE status = 'running'")
             known = {row[0] for row in database.execute("SELECT id FROM jobs")}
         self._clean(known)
@@ -148,7 +150,7 @@ class JobStore:
         self._end(job_id, "done", "", 0)
 
     def fail(self, job_id: str, sentence: str, code: int) -> None:
-        """Keep the reason; the source is shredded."""
+        """Keep the reason and its HTTP status; the source is shredded."""
         self._end(job_id, "failed", sentence, code)
 
     def delete(self, job_id: str) -> bool:

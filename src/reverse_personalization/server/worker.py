@@ -9,9 +9,9 @@ import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from reverse_personalization.errors import InputError, NoFaceError, ReversePersonalizationError
+from reverse_personalization.errors import ImageTooLargeError, InputError, NoFaceError, ReversePersonalizationError
 from reverse_personalization.media.images import read_photo
 from reverse_personalization.record import record_path, save_photo
 from reverse_personalization.server.jobs import Job, JobStore
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-INTERNAL = 1
+INTERNAL: Final = 500
+TOO_LARGE: Final = 413
+# What an exit code of `revpers` is in HTTP.
+STATUS_OF_CODE: Final = {2: 422, 3: 422, 4: 415}
 # Seconds until the worker looks again, when nobody wakes it or the jobs cannot be read.
 IDLE = 5.0
 NO_FACE = "No face was found, so there is no result; a missed face would be the worst failure."
@@ -31,6 +34,10 @@ NO_FACE = "No face was found, so there is no result; a missed face would be the 
 
 class GivenUpError(Exception):
     """The server stops, or the job was deleted: nobody waits for the result."""
+
+
+class TooLongError(InputError):
+    """A video of more seconds than the server takes."""
 
 
 class Worker(threading.Thread):
@@ -92,7 +99,7 @@ class Worker(threading.Thread):
             self._store.put_back(job.id)
         except ReversePersonalizationError as error:
             # The file's name is the job's; a sentence names neither it nor a folder.
-            self._fail(job, str(error).replace(str(self._store.input(job.id)), "the photo"), error.exit_code)
+            self._fail(job, str(error).replace(str(self._store.input(job.id)), "the photo"), _status(error))
         except Exception as error:
             self._fail(job, f"Internal error ({type(error).__name__}).", INTERNAL)
 
@@ -160,6 +167,14 @@ class Worker(threading.Thread):
 
     def _check_size(self, seconds: float, pixels: int) -> None:
         if seconds > self._video_seconds:
-            raise InputError(f"The video is longer than {self._video_seconds:g} s; send a shorter one.")
+            raise TooLongError(f"The video is longer than {self._video_seconds:g} s; send a shorter one.")
         if pixels > self._settings.max_pixels:
-            raise InputError(f"The video's pictures have more than {self._settings.max_pixels} pixels; scale it down.")
+            most = self._settings.max_pixels
+            raise ImageTooLargeError(f"The video's pictures have more than {most} pixels; scale it down.")
+
+
+def _status(error: ReversePersonalizationError) -> int:
+    """The HTTP status by which a result is refused."""
+    if isinstance(error, (ImageTooLargeError, TooLongError)):
+        return TOO_LARGE
+    return STATUS_OF_CODE.get(error.exit_code, INTERNAL)

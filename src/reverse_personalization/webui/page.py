@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
-import tempfile
+import socket
 import threading
 import time
 from dataclasses import dataclass
@@ -13,7 +10,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import gradio as gr
+import uvicorn
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+from reverse_personalization.listening import LOCAL_HOSTS, NO_TELEMETRY, SameOriginMiddleware
 from reverse_personalization.media.formats import READABLE_SUFFIXES, VIDEO_SUFFIXES
 from reverse_personalization.media.shredding import shred_below
 from reverse_personalization.webui import work
@@ -147,30 +149,49 @@ def _fields() -> list[Any]:
     return [strength, attributes, seed]
 
 
-def serve_page(*, port: int, browser: bool = True) -> None:
-    """Serve the page to this machine until it is stopped; then everything is shredded."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the folder goes then, too
-    with tempfile.TemporaryDirectory() as name:
-        folder, ended = Path(name), threading.Event()
-        os.environ["GRADIO_TEMP_DIR"] = name
-        page = build_page(folder)
-        sweeper = threading.Thread(target=_sweep, args=(folder, ended), daemon=True, name="revpers-sweeper")
-        sweeper.start()
-        try:
-            page.launch(
-                server_name="127.0.0.1",
-                server_port=port,
-                share=False,
-                inbrowser=browser,
-                quiet=True,
-                theme=page.theme,
-                max_file_size=LARGEST,
-                footer_links=[],
-                run_history=False,
-            )
-        finally:
-            ended.set()
-            shred_below(folder)
+def create_app(folder: Path) -> FastAPI:
+    """The page as an ASGI application that answers only to this machine's names, and to no other site's pages."""
+    page = build_page(folder)
+    guards = [Middleware(TrustedHostMiddleware, allowed_hosts=LOCAL_HOSTS), Middleware(SameOriginMiddleware)]
+    # Around Gradio's own, which would allow the pages of whatever site it is addressed as.
+    app = FastAPI(openapi_url=None, telemetry=NO_TELEMETRY, middleware=guards)
+    return gr.mount_gradio_app(
+        app,
+        page,
+        path="/",
+        app_kwargs={"telemetry": NO_TELEMETRY},
+        theme=page.theme,
+        max_file_size=LARGEST,
+        footer_links=[],
+        run_history=False,
+        show_error=False,
+        ssr_mode=False,
+        enable_monitoring=False,
+        mcp_server=False,
+    )
+
+
+def serve_page(listener: socket.socket, folder: Path) -> None:
+    """Serve the page until it is stopped; then everything is shredded.
+
+    Args:
+        listener: a socket that listens.
+        folder: for results, and for uploads if the environment variable GRADIO_TEMP_DIR names it.
+    """
+    ended = threading.Event()
+    server = uvicorn.Server(uvicorn.Config(create_app(folder), log_level="warning", proxy_headers=False))
+    # Beside this thread, since it would not end before the photos that are worked on.
+    serving = threading.Thread(target=server.run, args=([listener],), daemon=True, name="revpers-page")
+    threading.Thread(target=_sweep, args=(folder, ended), daemon=True, name="revpers-sweeper").start()
+    serving.start()
+    try:
+        serving.join()
+    except KeyboardInterrupt:
+        return
+    finally:
+        server.should_exit = True
+        ended.set()
+        shred_below(folder)
 
 
 def _sweep(folder: Path, ended: threading.Event) -> None:

@@ -104,7 +104,8 @@ def replacing(folder: Path) -> Handler:
         try:
             anonymizer = _anonymizer(settings_of(strength, attributes, seed))
             photo = read_photo(Path(path), max_pixels=anonymizer.settings.max_pixels)
-            wanted = {i: CHOICES[choice] for i, choice in enumerate(choices)}
+            # Cards without a face say so, too, and name none.
+            wanted = {i: CHOICES[choice] for i, choice in enumerate(choices) if choice != REPLACE}
             boxes = painted_boxes(brushed, (photo.width, photo.height))
             result = anonymizer.anonymize(photo, choices=wanted, boxes=boxes)
             if not result.faces:
