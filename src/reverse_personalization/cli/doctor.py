@@ -67,7 +67,7 @@ class Package:
 
 PACKAGES: Final = (
     Package("ai-edge-litert", "ai_edge_litert.interpreter", "2.3"),
-    Package("av", "av", "14"),
+    Package("av", "av", "18"),
     Package("dlib-bin", "dlib", "20.0.1"),
     Package("numpy", "numpy", "2.0"),
     Package("opencv-python-headless", "cv2", "4.11", below="5"),
