@@ -531,3 +531,15 @@ def test_what_is_no_picture_is_refused(anonymizer: Anonymizer, nothing: Any) -> 
         anonymizer.anonymize(nothing)
     with pytest.raises(UsageError, match="sequence"):
         anonymizer.anonymize_batch("photo.jpg")
+
+
+@pytest.mark.parametrize("settings", [3, {"seed": 1}])
+def test_settings_that_are_none_are_refused(settings: Any) -> None:
+    with pytest.raises(UsageError, match="give Settings"):
+        Anonymizer(settings=settings)
+
+
+def test_contradictions_are_said_in_a_sentence() -> None:
+    with pytest.raises(UsageError) as raised:
+        Anonymizer(keep_people=Path("some"), only=Path("others"))
+    assert str(raised.value) == "--keep-people and --only contradict each other; give one of them."

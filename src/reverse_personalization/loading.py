@@ -37,14 +37,21 @@ class ModelCard:
 
 
 def read_settings(settings: Settings | None, options: dict[str, Any]) -> Settings:
-    """Settings as they are given, at once or one by one."""
+    """Settings as they are given, at once or one by one.
+
+    Raises:
+        UsageError: both, something else, an unknown option, or a value out of range.
+    """
     if settings is not None and options:
         raise UsageError("Give either settings or single options, not both.")
+    if not isinstance(settings, Settings | None):
+        raise UsageError(f"settings: {type(settings).__name__}; give Settings, or single options.")
     try:
         return settings or Settings(**options)
     except ValidationError as error:
         first = error.errors()[0]
-        raise UsageError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}.") from None
+        where, what = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ").rstrip(".")
+        raise UsageError(f"{where}: {what}." if where else f"{what}.") from None
 
 
 def load_verifier(detector: Detector, engine: Engine[Any], others: Sequence[str]) -> Verifier:

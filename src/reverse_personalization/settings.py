@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal, Self
+from os import PathLike, fspath
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 EngineName = Literal["compact", "sdxl"]
 """The engines that are built in."""
@@ -18,6 +19,7 @@ Device = Literal["auto", "cpu", "cuda", "mps"]
 Offload = Literal["none", "model", "group"]
 Region = Literal["eyes", "brows", "nose", "mouth"]
 DType = Literal["auto", "float32", "float16", "bfloat16"]
+Folder = Annotated[str, BeforeValidator(lambda given: fspath(given) if isinstance(given, PathLike) else given)]
 
 # What an engine, its quality and the method choose where the user does not; later ones go before earlier.
 _ENGINE: Final[dict[str, dict[str, float]]] = {
@@ -70,9 +72,9 @@ class Settings(BaseModel):
     """Parts of the face that stay as they are: eyes, brows, nose, mouth."""
     consistent: bool = False
     """One stranger for all photos of a person in a run (compact)."""
-    keep_people: str | None = None
+    keep_people: Folder | None = None
     """Folder of photos of people who stay visible; whoever is not clearly one of them is replaced."""
-    only: str | None = None
+    only: Folder | None = None
     """Folder of photos of the only people to replace; whoever may be one of them is replaced."""
     seed: int | None = Field(default=None, ge=0)
     """Makes a run repeatable; without it every run draws a fresh secret."""
