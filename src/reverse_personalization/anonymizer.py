@@ -20,6 +20,7 @@ from reverse_personalization import inversion
 from reverse_personalization.blas import one_blas_thread
 from reverse_personalization.canvas import (
     AnonymizedPhoto,
+    Box,
     Candidate,
     Canvas,
     Choice,
@@ -116,7 +117,7 @@ class Anonymizer:
         image: Picture,
         *,
         choices: Mapping[int, Choice] | None = None,
-        boxes: Sequence[tuple[float, float, float, float]] = (),
+        boxes: Sequence[Box] = (),
     ) -> AnonymizedPhoto:
         """Replace every face of a picture.
 

@@ -20,6 +20,7 @@ from reverse_personalization.identity.people import Likeness
 from reverse_personalization.identity.registry import Person
 from reverse_personalization.identity.verification import Check, Similarity, Source
 from reverse_personalization.inversion import Array
+from reverse_personalization.media.credentials import Credentials
 from reverse_personalization.media.images import Photo, write_photo
 from reverse_personalization.obscuring import obscure
 
@@ -86,6 +87,7 @@ class AnonymizedPhoto:
         keep_metadata: Sequence[str] = (),
         mark: bool = True,
         watermark: bool = False,
+        credentials: Credentials | None = None,
         allow_no_faces: bool = False,
     ) -> tuple[str, ...]:
         """Write the picture as the command does, whole or not at all: depth and transparency stay, metadata goes.
@@ -95,6 +97,7 @@ class AnonymizedPhoto:
             keep_metadata: names of metadata to keep, see `Settings.keep_metadata`.
             mark: say in the file that AI was used, where a face was replaced.
             watermark: say it in the pixels, too, see `Settings.watermark`.
+            credentials: sign that, where the format can carry it.
             allow_no_faces: write a picture in which no face was found.
 
         Returns:
@@ -102,7 +105,7 @@ class AnonymizedPhoto:
 
         Raises:
             NoFaceError: no face was found: one may have been missed.
-            OutputError: the format cannot hold the picture, or the place cannot be written.
+            OutputError: the format cannot hold the picture, it cannot be signed, or the place cannot be written.
             UsageError: an unknown name of metadata.
         """
         if not self.faces and not allow_no_faces:
@@ -115,6 +118,7 @@ class AnonymizedPhoto:
             keep_metadata=keep_metadata,
             mark=mark and self.has_strangers,
             watermark=watermark and self.has_strangers,
+            credentials=credentials,
         )
 
 

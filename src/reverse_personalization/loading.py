@@ -64,7 +64,12 @@ def load_verifier(detector: Detector, engine: Engine[Any], others: Sequence[str]
     return Verifier(detector, [(judge, "guide" if judge.name in led_by else "verifier") for judge in judges])
 
 
-def _plugins(settings: Settings) -> Iterator[Plugin]:
+def named_plugins(settings: Settings) -> Iterator[Plugin]:
+    """The plugins that settings name.
+
+    Raises:
+        UsageError: one that is not installed.
+    """
     if settings.engine not in get_args(EngineName):
         yield plugins.find("engine", settings.engine)
     if settings.detector is not None:
@@ -87,4 +92,4 @@ def model_cards(engine: Engine[Any], settings: Settings) -> tuple[ModelCard, ...
     looks = ("face-mesh", "iris") if settings.gaze_tries else ()
     entries = (weights.entry(name) for name in dict.fromkeys((*always, *engine.weights, *looks)))
     built_in = (ModelCard(e.name, Path(e.path).name, e.sha256, e.licence) for e in entries)
-    return (*built_in, *(ModelCard(p.name, p.package, p.sha256, p.licence) for p in _plugins(settings)))
+    return (*built_in, *(ModelCard(p.name, p.package, p.sha256, p.licence) for p in named_plugins(settings)))

@@ -256,18 +256,16 @@ def save_photo(
     Raises:
         OutputError: the photo cannot be written.
     """
-    from reverse_personalization.media.images import can_carry_mark, write_photo
+    from reverse_personalization.media.images import can_carry_mark
 
     mark, watermark = settings.mark and result.has_strangers, settings.watermark and result.has_strangers
-    lost = write_photo(
-        result.photo,
+    lost = result.save(
         path,
-        image_rgb=result.image,
-        changed=result.changed,
         keep_metadata=settings.keep_metadata,
         mark=mark,
-        credentials=credentials,
         watermark=watermark,
+        credentials=credentials,
+        allow_no_faces=True,
     )
     marked = mark and can_carry_mark(path)
     output = OutputRecord(

@@ -194,7 +194,6 @@ def anonymize(  # noqa: PLR0913, PLR0917
     from reverse_personalization.cli.batch import Batch, Policy
     from reverse_personalization.cli.manifest import Manifest
     from reverse_personalization.cli.planning import make_plan
-    from reverse_personalization.cli.preflight import check_settings
     from reverse_personalization.cli.workers import Pool
 
     settings = _settings(
@@ -258,16 +257,16 @@ def anonymize(  # noqa: PLR0913, PLR0917
         hash_sources=manifest is not None,
     )
     sheet = _sheet(contact_sheet, force=force)
-    if dry_run and plan.jobs:
-        check_settings(settings)
+    if dry_run:
+        sheet = None
+        if plan.jobs:
+            from reverse_personalization.cli.preflight import check_settings
+
+            check_settings(settings)
     pool = Pool(settings, policy, processes) if processes > 1 else None
     kept = None if manifest is None or dry_run else Manifest(manifest)
     with watchers(progress, dry_run=dry_run, manifest=kept) as told:
-        return (
-            Batch(settings, lambda: load(settings), policy, told, None if dry_run else sheet, pool, kept)
-            .run(plan)
-            .exit_code
-        )
+        return Batch(settings, lambda: load(settings), policy, told, sheet, pool, kept).run(plan).exit_code
 
 
 def video_options(*, start: str, end: str | None, **options: Any) -> VideoOptions:

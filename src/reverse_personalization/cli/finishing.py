@@ -6,12 +6,9 @@ import signal
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from threading import current_thread, main_thread
-from typing import Final
 
-from reverse_personalization.cli.interrupts import Interrupted
+from reverse_personalization.cli.interrupts import SIGNALS, Interrupted
 from reverse_personalization.cli.outcomes import Outcome
-
-_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Finished(Interrupted):
@@ -31,7 +28,7 @@ def uninterrupted() -> Iterator[None]:
     """
     came: list[int] = []
     is_main = current_thread() is main_thread()
-    held = {number: handler for number in _SIGNALS if is_main and callable(handler := signal.getsignal(number))}
+    held = {number: handler for number in SIGNALS if is_main and callable(handler := signal.getsignal(number))}
     for number in held:
         signal.signal(number, lambda number, _: came.append(number))
     try:

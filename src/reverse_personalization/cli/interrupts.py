@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
+from typing import Final
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupted(KeyboardInterrupt):
@@ -32,8 +33,8 @@ def interruptible() -> Iterator[Interruption]:
     Signals that were ignored before, as under nohup, still are.
     """
     interruption = Interruption()
-    previous = {number: signal.getsignal(number) for number in _SIGNALS}
-    heeded = [number for number in _SIGNALS if previous[number] is not signal.SIG_IGN]
+    previous = {number: signal.getsignal(number) for number in SIGNALS}
+    heeded = [number for number in SIGNALS if previous[number] is not signal.SIG_IGN]
 
     def interrupt(number: int, _: FrameType | None) -> None:
         for each in heeded:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import get_args
 
-from reverse_personalization import inversion, plugins
+from reverse_personalization import inversion
 from reverse_personalization.engines.compact.attributes import read_wish
 from reverse_personalization.errors import InputError
 from reverse_personalization.escalation import escalation
+from reverse_personalization.loading import named_plugins
 from reverse_personalization.media.images import photos_below
-from reverse_personalization.plugins import Kind
-from reverse_personalization.settings import EngineName, Settings
+from reverse_personalization.settings import Settings
 
 
 def check_settings(settings: Settings) -> None:
@@ -26,17 +24,7 @@ def check_settings(settings: Settings) -> None:
         inversion.timesteps(strength.steps, strength.skip)
     if settings.engine == "compact":
         read_wish(settings.attributes)
-    for kind, name in _plugins(settings):
-        plugins.find(kind, name)
+    tuple(named_plugins(settings))  # which raises what is not installed
     for folder in filter(None, (settings.keep_people, settings.only)):
         if not any(photos_below(Path(folder))):
             raise InputError(f"{folder}: is no folder with photos; give one with photos of the people, a face on each.")
-
-
-def _plugins(settings: Settings) -> Iterator[tuple[Kind, str]]:
-    if settings.engine not in get_args(EngineName):
-        yield "engine", settings.engine
-    if settings.detector is not None:
-        yield "detector", settings.detector
-    for name in settings.verifiers:
-        yield "recogniser", name

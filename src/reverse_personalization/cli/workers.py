@@ -16,7 +16,7 @@ from typing import Final
 
 from reverse_personalization.cli.batch import Policy, attempt, failed
 from reverse_personalization.cli.finishing import Finished, uninterrupted
-from reverse_personalization.cli.interrupts import Interrupted
+from reverse_personalization.cli.interrupts import SIGNALS, Interrupted
 from reverse_personalization.cli.outcomes import Outcome
 from reverse_personalization.cli.planning import Job
 from reverse_personalization.errors import EngineError
@@ -146,7 +146,7 @@ class Pool:
 
 def work(connection: Connection, settings: Settings, policy: Policy) -> None:
     """Do photos until None comes, or nobody sends any more; the models load once."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)  # the parent decides when to stop
     import cv2
 
