@@ -21,6 +21,7 @@ from reverse_personalization.engines.compact.finishing import (
 from reverse_personalization.engines.compact.frame import SIZE
 
 SEEN = np.ones((SIZE, SIZE), np.float32)
+EVEN = np.full((SIZE, SIZE, 3), 0.5, np.float32)
 FAR_INSIDE = np.full((SIZE, SIZE), 100, np.float32)
 
 
@@ -30,10 +31,11 @@ def masks(
     features: tuple[Any, ...] = (0 * SEEN,),
     inward: Any = FAR_INSIDE,
     nose: Any = 0 * SEEN,
+    bridge: Any = 0 * SEEN,
 ) -> Any:
     """What finishing asks a frame for."""
     plain = np.maximum(skin, nose)
-    parts = {"features": features, "lips": features[-1], "nose": (nose,)}
+    parts = {"features": features, "lips": features[-1], "nose": (nose, bridge)}
     return SimpleNamespace(skin=skin, inward=inward, plain=plain, tinted=plain, **parts)
 
 
@@ -47,9 +49,11 @@ def finished(
     inward: Any = FAR_INSIDE,
     lips: Any = 0 * SEEN,
     nose: Any = 0 * SEEN,
+    nobody: Any = EVEN,
 ) -> Any:
     features = (lips,) if feature is None else (feature, lips)
-    return Finish.of(source, seen, masks(skin=skin, features=features, inward=inward, nose=nose)).applied(texture)
+    frame = masks(skin=skin, features=features, inward=inward, nose=nose)
+    return Finish.of(source, nobody, seen, frame).applied(texture)
 
 
 def skin(roughness: float, *, scale: float = 2.0, seed: int = 0) -> Any:
@@ -71,6 +75,38 @@ def test_smooth_skin_stays_smooth(scale: float) -> None:
 def test_rough_skin_may_be_smoother() -> None:
     rough, smooth = skin(0.08), skin(0.01, seed=1)
     assert detail(finished(rough, smooth, SEEN, SEEN)) < 0.4 * detail(rough)
+
+
+def test_light_that_nobody_is_stays() -> None:
+    """Cheeks shine on everybody: bounded with what is somebody's, they lay dark within bright rims."""
+    lit = skin(0.05, scale=8.0)
+    source, stranger = (np.asarray(lit + skin(0.01, seed=seed) - 0.5, np.float32) for seed in (1, 2))
+    for face in (lit, source, stranger):  # a face has hair and eyes, which say what the photo exposes
+        face[:16], face[-16:] = 0.1, 0.9
+
+    def of_light(nobody: Any) -> float:
+        became = finished(source, stranger, SEEN, SEEN, nobody=nobody)[24:-24]
+        light = lit[24:-24] - lit[24:-24].mean()
+        return float(np.vdot(became - became.mean(), light) / np.vdot(light, light))
+
+    assert of_light(lit) > 0.95
+    assert of_light(EVEN) < 0.8
+
+
+def test_shades_lose_most_of_their_colour_and_not_all() -> None:
+    lit = np.asarray(skin(0.004) * (1.3, 0.95, 0.7), np.float32)
+    lit[:16] = 0.1  # hair, which says what the photo exposes
+    shaded = lit.copy()
+    shaded[60:68, 60:68] *= 0.6
+    nose = np.zeros_like(SEEN)
+    nose[54:74, 54:74] = 1
+    lit[56:58, 56:58] -= 0.3  # what sets the measure of noses
+    became, before = (
+        finished(lit, texture, SEEN, 1 - nose, nose=nose)[62:66, 62:66].mean((0, 1)) for texture in (shaded, lit)
+    )
+    darker, paler = (1 - of(became) / of(before) for of in (np.mean, lambda rgb: rgb[0] - rgb[2]))
+    assert darker > 0.1
+    assert 0.3 * darker < paler < 0.8 * darker
 
 
 def test_what_is_no_skin_may_be_strong() -> None:
@@ -108,12 +144,12 @@ def test_each_brow_is_as_bold_as_it_was(compact_engine: Any) -> None:
     right, left = (feature > 0.9 for feature in frame.features[:2])
     hairs = skin(0.05) - 0.5
     both, uneven = (0.5 + hairs * (ours * right + theirs * left)[..., None] for ours, theirs in ((1, 1), (2, 0.7)))
-    became = Finish.of(both, SEEN, frame).applied(uneven.astype(np.float32))
+    became = Finish.of(both, EVEN, SEEN, frame).applied(uneven.astype(np.float32))
     assert became[right].std() < 1.8 * became[left].std()
     assert uneven[right].std() > 2.5 * uneven[left].std()
 
 
-def test_noses_have_nostrils_elsewhere_and_no_bolder_ones() -> None:
+def test_noses_have_nostrils_elsewhere_and_hardly_bolder_ones() -> None:
     nose = np.zeros_like(SEEN)
     nose[40:90, 40:88] = 1
     source, texture = skin(0.005), skin(0.005, seed=1)
@@ -126,7 +162,7 @@ def test_noses_have_nostrils_elsewhere_and_no_bolder_ones() -> None:
     )
     assert of_nose > 0.1 > 1.5 * of_skin
     faint = np.asarray(0.5 + 0.2 * (texture - 0.5), np.float32)
-    assert 0.5 - finished(source, faint, SEEN, 1 - nose, nose=nose)[70:76, 70:76].mean() < 1.3 * 0.04
+    assert 0.5 - finished(source, faint, SEEN, 1 - nose, nose=nose)[70:76, 70:76].mean() < 1.1 * MOST_GAIN * 0.04
 
 
 @pytest.mark.parametrize("blur", [1.5, 2.5])
@@ -180,7 +216,7 @@ def test_bridges_of_noses_are_no_bolder_for_their_nostrils(compact_engine: Any) 
     tip, bridge = (nose > 0.9 for nose in frame.nose)
     source, ridged = skin(0.004), skin(0.06, seed=1)
     source[tip] += 8 * (skin(0.01, seed=2) - 0.5)[tip]
-    became = Finish.of(source, SEEN, frame).applied(ridged)
+    became = Finish.of(source, EVEN, SEEN, frame).applied(ridged)
     of_new, of_given = (one[tip].std() / one[bridge].std() for one in (became, ridged))
     assert of_new > 1.7 * of_given
 
@@ -191,7 +227,7 @@ def test_noses_keep_their_own_hue(compact_engine: Any) -> None:
     pale = np.asarray(skin(0.01) * (1.1, 0.98, 0.92), np.float32)
     red, nose = pale.copy(), np.max(frame.nose, 0) > 0.5
     red[nose] *= (1.1, 0.98, 0.9)
-    became = Finish.of(red, SEEN, frame).applied(pale)
+    became = Finish.of(red, EVEN, SEEN, frame).applied(pale)
     inner = cv2.erode(nose.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
     of_new, of_source, of_cheeks = ((one[..., 0] / one[..., 2])[inner].mean() for one in (became, red, pale))
     assert of_new - of_cheeks > 0.3 * (of_source - of_cheeks)
@@ -231,7 +267,7 @@ def test_skin_that_was_asked_for_may_be_rough() -> None:
     for texture in (smooth, rough):  # a face has hair and eyes, which say what the photo exposes
         texture[:16], texture[-16:] = 0.1, 0.9
     frame = masks()
-    finish = Finish.of(smooth, SEEN, frame)
+    finish = Finish.of(smooth, EVEN, SEEN, frame)
     asked, bounded, given = (
         detail(of[24:-24]) for of in (finish.applied(rough, roughness=4.0), finish.applied(rough), rough)
     )
@@ -271,7 +307,7 @@ def test_skin_keeps_its_colour_as_it_gets_darker_or_shines(change: float) -> Non
     assert colour < 1.1 or change < 0
 
 
-def test_half_of_what_skin_gets_brighter_by_is_white() -> None:
+def test_most_of_what_skin_gets_brighter_by_is_white() -> None:
     lit = np.asarray(skin(0.01) * (1.3, 0.95, 0.7), np.float32)
     lit[70:72, 56:72] += 0.3  # what says how bright the photo gets
     lit[56:58, 56:58] -= 0.3  # what sets the measure of noses
@@ -285,7 +321,7 @@ def test_half_of_what_skin_gets_brighter_by_is_white() -> None:
     brighter = became.mean() / before.mean() - 1
     coloured = (became[0] - became[2]) / (before[0] - before[2]) - 1
     assert brighter > 0.1
-    assert 0.25 * brighter < coloured < 0.75 * brighter
+    assert 0 < coloured < 0.5 * brighter
 
 
 def test_edges_get_no_halos() -> None:
@@ -309,8 +345,8 @@ def test_no_light_stands_where_brows_were() -> None:
 def test_what_is_wished_may_be_as_dark_and_rough_as_it_is() -> None:
     source, rough = skin(0.002), skin(0.06, seed=1) - 0.15
     frame = masks()
-    wished = Finish.of(source, SEEN, frame, change_rgb=skin(0.06, seed=2) - 0.65).applied(rough)
-    held = Finish.of(source, SEEN, frame).applied(rough)
+    wished = Finish.of(source, EVEN, SEEN, frame, change_rgb=skin(0.06, seed=2) - 0.65).applied(rough)
+    held = Finish.of(source, EVEN, SEEN, frame).applied(rough)
     assert wished.mean() < 0.4
     assert held.mean() > 0.45
     assert detail(wished) > 2 * detail(held)
@@ -319,7 +355,7 @@ def test_what_is_wished_may_be_as_dark_and_rough_as_it_is() -> None:
 def test_age_shows_in_lines_and_not_in_patches() -> None:
     source = skin(0.01)
     frame = masks()
-    held, aged = (Finish.of(source, SEEN, frame, rougher=rougher) for rougher in (1.0, 3.0))
+    held, aged = (Finish.of(source, EVEN, SEEN, frame, rougher=rougher) for rougher in (1.0, 3.0))
     lines, patches = (skin(0.08, scale=scale, seed=1) for scale in (1.0, 10.0))
     assert detail(aged.applied(lines)) > 1.5 * detail(held.applied(lines))
     assert detail(aged.applied(patches)) < 1.2 * detail(held.applied(patches))

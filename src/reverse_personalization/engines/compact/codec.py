@@ -79,6 +79,7 @@ class Encoding:
         shown: 0 to 1, how much of the face that is.
         texture: float32 SIZE x SIZE x 3 RGB, 0 to 1, as the picture shows it.
         detail: float32 SIZE x SIZE x 3 RGB, what of it the codes do not hold.
+        nobody: float32 SIZE x SIZE x 3 RGB, the face under the null identity: in its light, and nobody's.
         light: float32 SIZE x SIZE, how bright skin is around each texel; 1 in the middle of a face's range.
         finish: what the photo lets another texture look like.
         wished: what is asked of the stranger in its place, if anything is.
@@ -93,6 +94,7 @@ class Encoding:
     shown: float
     texture: FloatArray
     detail: FloatArray
+    nobody: FloatArray
     light: FloatArray
     finish: Finish
     wished: Wished | None = None
@@ -205,10 +207,12 @@ class FaceCodec:
         of_shape = self._tensors["shape_basis"] @ offset / self._shape_variance
         codes = self._tensors["rotation"] @ np.concatenate([components, of_shape])
         codes = codes.astype(np.float32)
-        finish = Finish.of(sampled, seen, self.frame)
+        own = np.where(self.kept > 0, 0, codes)
+        nobody = sampled - detail - denormalise(self.drawn(own), tone)
+        finish = Finish.of(sampled, nobody, seen, self.frame)
         light = _light(finish.shade, coverage)
         shown = float(seen.sum() / self.frame.modelled.sum())
-        plain = Encoding(codes, placement, tone, explained, coverage, shown, sampled, detail, light, finish)
+        plain = Encoding(codes, placement, tone, explained, coverage, shown, sampled, detail, nobody, light, finish)
         if wishing is None:
             return plain
         return self._with_wish(plain, seen, wishing(codes) if last is None or last.wished is None else last.wished)
@@ -217,7 +221,7 @@ class FaceCodec:
         """An encoding of which something is asked; `seen` is SIZE x SIZE."""
         hair = grown(plain.texture, plain.finish.seen, plain.light, wished.hair, self.frame)
         change = denormalise(mirrored(self.drawn(wished.change), plain.light), plain.tone) + hair
-        finish = Finish.of(plain.texture, seen, self.frame, change_rgb=change, rougher=wished.roughness)
+        finish = Finish.of(plain.texture, plain.nobody, seen, self.frame, change_rgb=change, rougher=wished.roughness)
         return replace(plain, finish=finish, wished=wished, hair=hair)
 
     def decode(self, encoding: Encoding, codes: FloatArray, *, leeway: float = 1.0) -> Decoding:

@@ -25,9 +25,10 @@ OF_FOCUS, AS_SHARP, SOFTER = (1.0, 3.0), 1.05, (0.6, 0.9, 1.2, 1.6, 2.0)
 DARKEST, BRIGHT_AROUND, BRIGHT_SOFT = 0.02, 13, 3.0
 HAIRLINE = 12.0
 OVEREXPOSED = 0.2
-# Texels that part structure into bands. In each of them, and over so many times its texels, a stranger's skin is no
-# rougher than so much of the source's and so much more, nor than so much anywhere: a child gets no wrinkles, blurred
-# faces stay blurred, and the shadows of hair and noses let no others fall beside them.
+# Texels that part structure into bands. In each of them, and over so many times its texels, a stranger's skin differs
+# from nobody's in that light by no more than so much of what the source's does and so much more, nor than so much
+# anywhere: a child gets no wrinkles, blurred faces stay blurred, and the shadows of hair and noses let no others fall
+# beside them. Bounded as a whole, cheeks and chins had lost their light, and lay like masks within bright rims.
 BANDS, AROUND, ROUGHEST, SMOOTHEST, MOST_ROUGH = (1.5, 3.0, 6.0, 12.0), 2.0, 0.8, 0.002, 0.02
 # Where skin is to show age, bands up to so many texels have its lines; coarser ones would look like dirt.
 LINES = 3.0
@@ -35,8 +36,8 @@ LINES = 3.0
 # the outline, by less nearer to it, as it goes on beyond, and by so much at least.
 MOST_SLOW, INNER, LEAST_SLOW = 0.02, 50.0, 0.01
 # Brows, eyes and lips are as a whole as bold as the source's in each of these bands: hair is as dark as elsewhere on
-# the head, and make-up stays. What is fainter is made stronger, by so much at most. Tips and bridges of noses are no
-# bolder either; counted as skin, they lost nostrils and sides, and measured together, bridges were as bold as nostrils.
+# the head, and make-up stays. What is fainter is made stronger, by so much at most. So are tips of noses; their bridges
+# are no bolder. Counted as skin, they lost nostrils and sides, and together bridges were as bold as nostrils.
 OF_FEATURES, MOST_GAIN = (1.5, 3.0, 6.0), 1.5
 # What changes more slowly than those bands gets no brighter, and no darker, than by about so much there.
 MOST_LIT, MOST_SHADED = 0.02, 0.05
@@ -45,9 +46,9 @@ MOST_LIT, MOST_SHADED = 0.02, 0.05
 SKIN_SCALE, LIPS_SCALE, MOST_HUE = 5.0, 4.0, 0.015
 # Skin's hue differs from that over so many texels by about so much at most: rims of highlights are orange.
 AROUND_SKIN, MOST_TINT = 12.0, 0.05
-# Skin that gets darker keeps all its colour; of what it gets brighter by, so much is white: what shines is, and what
-# turns to the light is not.
-SHINING = 0.5
+# Skin that gets darker keeps so much of its colour, and of what it gets brighter by, so much is white: on 240 training
+# faces .3 to .5, most on noses, and .8 to 1.
+SHADED, SHINING = 0.45, 0.8
 # Channels brighter than this are being cut off, and tell so much less of a colour.
 CLIPPING, CUT_OFF = 0.85, 0.85
 # A feature of which fewer texels are seen sets no measure.
@@ -79,7 +80,8 @@ class Finish:
     Attributes:
         seen: blurs what is seen of it.
         skin: blurs what of that is plain skin.
-        roughness: that skin may have in each of `BANDS`, float32 SIZE x SIZE.
+        usual: nobody's skin in each of `BANDS`, float32 SIZE x SIZE.
+        roughness: how far from that skin may be in each of them, likewise.
         shade: float32 SIZE x SIZE, luma that changes more slowly.
         most: float32 SIZE x SIZE, by how much that may change.
         features: brows, eyes, lips and nose, as far as they are seen.
@@ -93,6 +95,7 @@ class Finish:
 
     seen: Blurring
     skin: Blurring
+    usual: tuple[FloatArray, ...]
     roughness: tuple[FloatArray, ...]
     shade: FloatArray
     most: FloatArray
@@ -108,6 +111,7 @@ class Finish:
     def of(
         cls,
         texture_rgb: FloatArray,
+        nobody_rgb: FloatArray,
         seen: FloatArray,
         frame: CanonicalFrame,
         *,
@@ -118,18 +122,21 @@ class Finish:
 
         Args:
             texture_rgb: float32 SIZE x SIZE x 3, 0 to 1.
+            nobody_rgb: likewise, under the null identity.
             seen: float32 SIZE x SIZE, 0 to 1.
             frame: where things are.
             change_rgb: float32 SIZE x SIZE x 3, what is wished to be otherwise: measures are taken with it.
             rougher: how many times as rough as otherwise skin may be: more shows age, less youth.
         """
         skin, whole = Blurring(seen * frame.skin), Blurring(seen)
-        most_rough = _most_rough(change_rgb, skin)
-        texture_rgb = texture_rgb if change_rgb is None else np.clip(texture_rgb + change_rgb, LEAST_WISHED, 1)
+        if change_rgb is not None:
+            texture_rgb, nobody_rgb = (np.clip(one + change_rgb, LEAST_WISHED, 1) for one in (texture_rgb, nobody_rgb))
         luma = luma_of(texture_rgb)
         *bands, shade = _bands(luma, skin, BANDS)
+        *usual, _ = _bands(luma_of(nobody_rgb), skin, BANDS)
         *of_features, coarse = _bands(luma, whole, OF_FEATURES)
-        parts = *((one, MOST_GAIN) for one in frame.features), *((one, 1.0) for one in frame.nose)
+        tip, bridge = frame.nose
+        parts = *((one, MOST_GAIN) for one in (*frame.features, tip)), (bridge, 1.0)
         features = tuple(
             Feature(weight, _boldness(of_features, weight), gain)
             for one, gain in parts
@@ -138,9 +145,10 @@ class Finish:
         return cls(
             whole,
             skin,
+            tuple(usual),
             tuple(
-                _allowed(band, most, skin, scale) * (rougher if scale <= LINES else min(rougher, 1.0))
-                for band, most, scale in zip(bands, most_rough, BANDS, strict=True)
+                _allowed(band - nobody, skin, scale) * (rougher if scale <= LINES else min(rougher, 1.0))
+                for band, nobody, scale in zip(bands, usual, BANDS, strict=True)
             ),
             shade,
             MOST_SLOW * smoothstep(frame.inward / INNER),
@@ -171,9 +179,8 @@ class Finish:
         luma -= self.skin.mask * self._rougher(luma, roughness)
         luma -= self._bolder(luma)
         luma -= self._overexposure(luma)
-        # Skin keeps its colour as it gets darker, or grey shades look like dirt.
         darker = self.shade - luma
-        colourful = luma + self.plain * np.where(darker > 0, darker, SHINING * darker)
+        colourful = luma + self.plain * np.where(darker > 0, SHADED * darker, SHINING * darker)
         coloured = luma[..., None] + colourful[..., None] * (self.hue - 1)
         return np.asarray(coloured + of_hue - _beyond(of_hue, MOST_HUE), np.float32)
 
@@ -187,12 +194,12 @@ class Finish:
         return one
 
     def _rougher(self, luma: FloatArray, times: float) -> FloatArray:
-        """What of a texture's skin is beyond so many times the structure that it may have, SIZE x SIZE."""
+        """What of a texture's skin is farther from nobody's than so many times what it may be, SIZE x SIZE."""
         *bands, shade = _bands(luma, self.skin, BANDS)
         excess = _beyond(shade - self.shade, np.maximum(times * self.most, LEAST_SLOW))
-        for allowed, band, scale in zip(self.roughness, bands, BANDS, strict=True):
-            there = _roughness(band, self.skin, scale)
-            excess += np.maximum(1 - times * allowed / (there + 1e-6), 0) * band
+        for allowed, nobody, band, scale in zip(self.roughness, self.usual, bands, BANDS, strict=True):
+            there = _roughness(band - nobody, self.skin, scale)
+            excess += np.maximum(1 - times * allowed / (there + 1e-6), 0) * (band - nobody)
         return excess
 
     def _bolder(self, luma: FloatArray) -> FloatArray:
@@ -246,17 +253,9 @@ def _roughness(band: FloatArray, skin: Blurring, scale: float) -> FloatArray:
     return np.sqrt(skin(band**2, AROUND * scale))
 
 
-def _most_rough(change_rgb: FloatArray | None, skin: Blurring) -> list[FloatArray | float]:
-    """How strong each band of new skin may be at most: a wished beard may be as strong as it is, SIZE x SIZE."""
-    if change_rgb is None:
-        return [MOST_ROUGH] * len(BANDS)
-    *bands, _ = _bands(luma_of(change_rgb), skin, BANDS)
-    return [np.maximum(MOST_ROUGH, _roughness(band, skin, scale)) for band, scale in zip(bands, BANDS, strict=True)]
-
-
-def _allowed(band: FloatArray, most: FloatArray | float, skin: Blurring, scale: float) -> FloatArray:
-    """How strong new skin may be where a source's band is so strong, SIZE x SIZE."""
-    return np.asarray(np.minimum(ROUGHEST * _roughness(band, skin, scale) + SMOOTHEST, most), np.float32)
+def _allowed(band: FloatArray, skin: Blurring, scale: float) -> FloatArray:
+    """How strong a band of new skin may be where a source's is like this, SIZE x SIZE."""
+    return np.asarray(np.minimum(ROUGHEST * _roughness(band, skin, scale) + SMOOTHEST, MOST_ROUGH), np.float32)
 
 
 def _boldness(bands: list[FloatArray], weight: FloatArray) -> tuple[float, ...]:
