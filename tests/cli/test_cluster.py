@@ -5,19 +5,25 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import pickle
 import signal
+import time
 from collections import Counter
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 from PIL import Image
 
 from reverse_personalization.cli import main
-from reverse_personalization.cli.batch import Policy
-from reverse_personalization.cli.outcomes import Status
-from reverse_personalization.cli.planning import Job
+from reverse_personalization.cli.batch import Batch, Policy
+from reverse_personalization.cli.manifest import Manifest
+from reverse_personalization.cli.outcomes import Event, Outcome, Status
+from reverse_personalization.cli.planning import Job, Plan
 from reverse_personalization.cli.ray_pool import PhotoWorker, RayPool
 from reverse_personalization.settings import Settings
 
@@ -63,6 +69,13 @@ def listeners() -> set[str]:
     return {line[1].split(":")[0][-8:] for line in lines if line[3] == "0A" and f"socket:[{line[9]}]" in inodes}
 
 
+def wait_for(happened: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 100
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="reads /proc")
 def test_a_killed_worker_takes_nothing_with_it(photos: Path, tmp_path: Path) -> None:
     jobs = [Job(photos / f"{number}.png", tmp_path / "new" / f"{number}.png") for number in range(6)]
@@ -83,6 +96,48 @@ def test_a_killed_worker_takes_nothing_with_it(photos: Path, tmp_path: Path) -> 
         assert record["output"]["sha256"] == hashlib.sha256(job.output.read_bytes()).hexdigest()
         assert [face["verdict"] for face in record["faces"]] == ["anonymized"]
     assert not list(tmp_path.rglob(".revpers*"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+def test_photos_that_workers_finish_after_an_interruption_are_told_of(
+    photos: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    jobs = tuple(Job(photos / f"{each % 6}.png", tmp_path / "new" / f"{each}.png") for each in range(24))
+    settings, policy = Settings(seed=4, quality="draft"), Policy(hash_sources=True)
+    manifest, told = Manifest(tmp_path / "m.jsonl"), list[Outcome]()
+
+    def watch(event: Event) -> None:
+        if isinstance(event, Outcome):
+            told.append(event)
+            if len(told) == 1:
+                wait_for(lambda: len(list(tmp_path.glob("new/*.json"))) > 1)
+                os.kill(os.getpid(), number)
+
+    batch = Batch(settings, lambda: None, policy, (watch, manifest), pool=RayPool(settings, policy, 2))  # type: ignore[arg-type,return-value]
+    summary = batch.run(Plan(jobs))
+    written = {str(path) for path in tmp_path.glob("new/*.png")}
+    assert written == {path.removesuffix(".json") for path in map(str, tmp_path.glob("new/*.json"))}
+    assert written == {str(each.output) for each in told} == {each["output"] for each in entries(manifest.path)}
+    assert 1 < len(written) < len(jobs)
+    assert (summary.count(Status.DONE), summary.not_reached) == (len(written), len(jobs) - len(written))
+    assert summary.exit_code == 128 + number
+    assert not list(tmp_path.rglob(".revpers*"))
+
+
+def test_what_ray_raises_comes_after_what_it_gave(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    outcome = Outcome("0.png", tmp_path / "0.png", Status.DONE)
+
+    def rows() -> Iterator[dict[str, bytes]]:
+        yield {"outcome": pickle.dumps(outcome)}
+        raise RuntimeError("a machine is gone")
+
+    monkeypatch.setattr(RayPool, "_connect", lambda pool: MagicMock())
+    monkeypatch.setattr(RayPool, "_done", lambda *_: SimpleNamespace(iter_rows=rows))
+    outcomes = RayPool(Settings(), Policy(), 1).outcomes([Job(Path("0.png"), tmp_path / "0.png")], lambda job: None)
+    assert next(outcomes) == outcome
+    with pytest.raises(RuntimeError, match="a machine is gone"):
+        next(outcomes)
 
 
 def test_the_command_goes_on_by_its_manifest(photos: Path, tmp_path: Path, capsys: Any) -> None:
