@@ -18,7 +18,7 @@ from reverse_personalization.cli.finishing import Finished, finishing, uninterru
 from reverse_personalization.cli.interrupts import Interrupted, interruptible
 from reverse_personalization.cli.outcomes import Advanced, Event, Outcome, Started, Status, Summary, Watcher
 from reverse_personalization.cli.planning import Job, Plan, check_place
-from reverse_personalization.errors import EngineError, NoFaceError, OutputError
+from reverse_personalization.errors import EngineError, NoFaceError, OutputError, UsageError
 from reverse_personalization.media.atomic import write_atomically
 from reverse_personalization.media.restoring import restoring
 from reverse_personalization.record import (
@@ -30,7 +30,7 @@ from reverse_personalization.record import (
     save_photo,
 )
 from reverse_personalization.settings import Settings
-from reverse_personalization.video.options import VideoOptions
+from reverse_personalization.video.options import VideoOptions, check_followed
 
 if TYPE_CHECKING:
     from reverse_personalization.canvas import AnonymizedPhoto, FaceResult
@@ -203,7 +203,9 @@ class Batch:
             to_do = is_to_do(job, policy=self.policy, settings=self.settings, changed=changed)
             if to_do:
                 check_place(job.output)
-        except OutputError as error:
+                if self.policy.dry_run and job.is_video:
+                    check_followed(self.settings)
+        except (OutputError, UsageError) as error:
             return failed(str(job.source), job.output, error)
         if self.policy.dry_run or not to_do:
             return Outcome(str(job.source), job.output, Status.PLANNED if to_do else Status.SKIPPED)

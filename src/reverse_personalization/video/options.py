@@ -6,6 +6,9 @@ from typing import Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from reverse_personalization.errors import UsageError
+from reverse_personalization.settings import Settings
+
 Codec = Literal["h264", "hevc", "vp9", "av1"]
 # Constant rate factors of about the same look, and the highest that the encoders take.
 _DEFAULT_CRF: Final[dict[Codec, int]] = {"h264": 18, "hevc": 21, "vp9": 24, "av1": 25}
@@ -45,6 +48,18 @@ class VideoOptions(BaseModel):
     def crf_for(self, codec: Codec) -> int:
         """The constant rate factor for a codec."""
         return _DEFAULT_CRF[codec] if self.crf is None else min(self.crf, _HIGHEST_CRF[codec])
+
+
+def check_followed(settings: Settings) -> None:
+    """Find out whether videos follow settings of photos.
+
+    Raises:
+        UsageError: another engine than the compact one, or another detector than YuNet.
+    """
+    if settings.engine != "compact":
+        raise UsageError(f"--engine {settings.engine}: videos are the compact engine's so far; leave it out.")
+    if settings.detector is not None:
+        raise UsageError("--detector: is for photos so far; leave it out with videos.")
 
 
 def seconds_of(text: str) -> float:

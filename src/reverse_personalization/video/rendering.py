@@ -17,7 +17,7 @@ from typing import cast
 from reverse_personalization.anonymizer import Anonymizer
 from reverse_personalization.blas import one_blas_thread
 from reverse_personalization.engines.compact.engine import CompactEngine
-from reverse_personalization.errors import EngineError, UsageError
+from reverse_personalization.errors import EngineError
 from reverse_personalization.faces.compositing import kept_apart, paste
 from reverse_personalization.faces.face import ByteArray, Face
 from reverse_personalization.loading import ModelCard
@@ -28,7 +28,7 @@ from reverse_personalization.video.atwork import Coverage, TrackAtWork, with_fol
 from reverse_personalization.video.choosing import Chooser
 from reverse_personalization.video.journal import Journal, TrackState
 from reverse_personalization.video.meeting import Visible, meet, some, visible
-from reverse_personalization.video.options import VideoOptions
+from reverse_personalization.video.options import VideoOptions, check_followed
 from reverse_personalization.video.parts import PartsWriter
 from reverse_personalization.video.reading import Frame, VideoReader
 from reverse_personalization.video.writing import VideoWriter
@@ -63,10 +63,7 @@ class VideoAnonymizer:
         Raises:
             UsageError: another engine than the compact one, or another detector than YuNet.
         """
-        if settings.engine != "compact":
-            raise UsageError(f"--engine {settings.engine}: videos are the compact engine's so far; leave it out.")
-        if settings.detector is not None:
-            raise UsageError("--detector: is for photos so far; leave it out with videos.")
+        check_followed(settings)
         self._anonymizer, self._settings = anonymizer or Anonymizer(settings=settings), settings
         self._engine = cast(CompactEngine, self._anonymizer.engine)
         self._chooser = Chooser(self._anonymizer)
