@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import errno
 import socket
-from typing import Final
-
-from starlette.datastructures import Headers
-from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from typing import TYPE_CHECKING, Final
 
 from reverse_personalization.errors import UsageError
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 # As they stand in requests.
@@ -48,11 +47,15 @@ class SameOriginMiddleware:
         if scope["type"] == "lifespan" or _is_own(scope):
             await self._app(scope, receive, send)
         else:
+            from starlette.responses import PlainTextResponse
+
             await PlainTextResponse("Pages of other sites are refused", 403)(scope, receive, send)
 
 
 def _is_own(scope: Scope) -> bool:
     """Whether a request comes from the site itself, from no site, or from a link to it that was followed."""
+    from starlette.datastructures import Headers  # an extra's, without which `listen` is used as well
+
     headers = Headers(scope=scope)
     origin = headers.get("origin")
     if origin is not None and origin.partition("://")[2] != headers.get("host"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 from reverse_personalization.anonymizer import Anonymizer
+from reverse_personalization.cli import main
 from reverse_personalization.errors import InputError, UsageError
 from reverse_personalization.faces.face import Face
 from reverse_personalization.identity.verification import Verifier
@@ -115,7 +117,7 @@ def test_the_page_is_for_this_machine_only(astronaut: Any) -> None:
         assert b"/pictures" in asked(port, "/", own).read()
         assert asked(port, "/", f"elsewhere.example:{port}").status == 403
         assert asked(port, "/other", own).status == 404
-        with pytest.raises(InputError, match="cannot be used"):
+        with pytest.raises(UsageError, match=f"Port {port} is taken"):
             Stream(port)
         # The stream begins with its first picture.
         assert stream.run(iter([astronaut.image_rgb]), lambda image_rgb: image_rgb // 2) == 1
@@ -124,6 +126,24 @@ def test_the_page_is_for_this_machine_only(astronaut: Any) -> None:
         assert b"image/jpeg" in answer.read(60)
     finally:
         stream.close()
+
+
+def test_a_port_that_is_taken(crowd: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Told as by the other servers, and before models are fetched or loaded."""
+    monkeypatch.setattr("reverse_personalization.cli.live.fetch_weights", lambda: pytest.fail("went on"))
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        assert main(["live", str(crowd), "--no-browser", "--port", str(port)]) == 2
+    assert capsys.readouterr().err == f"error: Port {port} is taken; give another --port.\n"
+
+
+def test_no_extra_is_needed() -> None:
+    """What else listens needs starlette, which comes with extras."""
+    code = (
+        "import sys; sys.modules['starlette'] = None; "
+        "from reverse_personalization.video.streaming import Stream; Stream(0).close()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
 def test_the_command(crowd: Path) -> None:

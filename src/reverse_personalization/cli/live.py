@@ -24,18 +24,18 @@ def live(
     from reverse_personalization.video.live import LiveAnonymizer
     from reverse_personalization.video.streaming import Stream, camera
 
-    pictures = camera(source)
-    first = next(pictures, None)
-    if first is None:
-        return
-    fetch_weights()
-    anonymizer = LiveAnonymizer(Settings(seed=seed) if seed is not None else Settings())
-    anonymizer.anonymize(first)
-    stream = Stream(port)
-    typer.echo(f"Open {stream.address}; stop with Ctrl-C.", err=True)
-    if browser:
-        webbrowser.open(stream.address)
+    stream = Stream(port)  # a port that is taken is told before models load
     try:
+        pictures = camera(source)
+        first = next(pictures, None)
+        if first is None:
+            return
+        fetch_weights()
+        anonymizer = LiveAnonymizer(Settings(seed=seed) if seed is not None else Settings())
+        anonymizer.anonymize(first)
+        typer.echo(f"Open {stream.address}; stop with Ctrl-C.", err=True)
+        if browser:
+            webbrowser.open(stream.address)
         shown = stream.run(pictures, anonymizer.anonymize)
     finally:
         stream.close()

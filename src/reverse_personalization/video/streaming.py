@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import socket
 import threading
 import time
 from collections import deque
@@ -16,6 +17,7 @@ from PIL import Image
 
 from reverse_personalization.errors import InputError
 from reverse_personalization.faces.face import ByteArray
+from reverse_personalization.listening import listen
 
 HOST: Final = "127.0.0.1"
 BOUNDARY: Final = "picture"
@@ -56,15 +58,11 @@ class Stream:
         """Listen on a port; 0 takes a free one.
 
         Raises:
-            InputError: the port is taken.
+            UsageError: the port is taken, or not ours to take.
         """
         self._news, self._jpeg, self._number, self._over = threading.Condition(), b"", 0, False
         self._times: deque[float] = deque(maxlen=RECENT)
-        try:
-            self._server = ThreadingHTTPServer((HOST, port), _handler(self))
-        except OSError as error:
-            raise InputError(f"Port {port} cannot be used ({error.strerror}); give another one by --port.") from None
-        self._server.daemon_threads = True
+        self._server = _server(listen(HOST, port), _handler(self))
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     @property
@@ -111,6 +109,14 @@ class Stream:
         with self._news:
             self._jpeg, self._number = buffer.getvalue(), self._number + 1
             self._news.notify_all()
+
+
+def _server(listener: socket.socket, handler: type[BaseHTTPRequestHandler]) -> ThreadingHTTPServer:
+    """A server on a socket that listens already."""
+    server = ThreadingHTTPServer(listener.getsockname(), handler, bind_and_activate=False)
+    server.socket.close()
+    server.socket, server.daemon_threads = listener, True
+    return server
 
 
 def _handler(stream: Stream) -> type[BaseHTTPRequestHandler]:
