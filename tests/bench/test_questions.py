@@ -23,7 +23,7 @@ from reverse_personalization.bench.judging import (
     labelled,
     train_judges,
 )
-from reverse_personalization.bench.methods import EngineMethod
+from reverse_personalization.bench.methods import EngineMethod, Outcome
 from reverse_personalization.bench.observing import Observation
 from reverse_personalization.bench.running import Bench
 from reverse_personalization.bench.statistics import Rate
@@ -172,6 +172,21 @@ def test_strangers_are_compared_with_the_photos_of_training(people: Path, tmp_pa
     assert told.count("nearest of 4 photos: results median") == 2
     assert "highest 1.000" not in told.split(";")[0]
     assert "100.0%" in told  # the sources are in the folder
+
+
+def test_strangers_that_there_are_none_of_are_not_compared(
+    people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def obscured(method: EngineMethod, photos: Any, folder: Path, progress: Any) -> list[Outcome]:
+        return [Outcome("obscured", photo) for photo in photos]
+
+    monkeypatch.setattr(EngineMethod, "run", obscured)
+    told = asked("nearest", "--dataset", people, "--training", people, "--out", tmp_path)
+    sentence = (
+        "nearest of 4 photos: nothing to measure, since no result shows an anonymized face; the untouched sources 1"
+    )
+    assert told.count(sentence) == 2
+    assert "nan" not in told
 
 
 def test_strength_is_measured_and_drawn(people: Path, tmp_path: Path) -> None:

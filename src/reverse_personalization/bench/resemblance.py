@@ -44,14 +44,15 @@ class Nearest:
 
     Attributes:
         recogniser: that compares.
-        sources: median and highest similarity of untouched photos to it: what chance gives.
-        results: median and highest similarity of results to it; NaN where none was anonymized.
+        sources: median and highest similarity of untouched photos to it: what chance gives; None where it embeds none.
+        results: median and highest similarity of results to it; None where none shows an anonymized face.
         copies: results that match a face of it, of all.
+        chance: untouched photos that match a face of it, of all.
     """
 
     recogniser: str
-    sources: tuple[float, float]
-    results: tuple[float, float]
+    sources: tuple[float, float] | None
+    results: tuple[float, float] | None
     copies: Rate
     chance: Rate
 
@@ -96,9 +97,9 @@ def nearest(bench: Bench, others: Sequence[Path], *, seed: int) -> list[Nearest]
     return found
 
 
-def _summary(similarity: FloatArray) -> tuple[float, float]:
-    """Median and highest."""
-    return (float(np.median(similarity)), float(similarity.max())) if len(similarity) else (np.nan, np.nan)
+def _summary(similarity: FloatArray) -> tuple[float, float] | None:
+    """Median and highest, if there is any."""
+    return (float(np.median(similarity)), float(similarity.max())) if len(similarity) else None
 
 
 def _highest(recogniser: Recogniser, of: Sequence[Observation], known: Sequence[Observation]) -> FloatArray:

@@ -15,6 +15,7 @@ from reverse_personalization.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from reverse_personalization.bench.resemblance import Nearest
     from reverse_personalization.bench.running import Bench, Report
     from reverse_personalization.bench.tables import Line
     from reverse_personalization.identity.onnx_recogniser import OnnxFile
@@ -290,11 +291,17 @@ def nearest(
     with steps() as progress:
         found = measure(_bench(dataset, out, limit, seed, progress), others, seed=seed)
     for each in found:
-        typer.echo(
-            f"{each.recogniser}, nearest of {len(others)} photos: results median {each.results[0]:.3f}, highest "
-            f"{each.results[1]:.3f}, {each.copies} match at 0.1 % false accepts; the untouched sources "
-            f"{each.sources[0]:.3f}, {each.sources[1]:.3f}, {each.chance}"
-        )
+        typer.echo(f"{each.recogniser}, nearest of {len(others)} photos: {_told(each)}")
+
+
+def _told(found: Nearest) -> str:
+    results, sources = "nothing to measure, since no result shows an anonymized face", "not measured"
+    if found.results is not None:
+        median, highest = found.results
+        results = f"results median {median:.3f}, highest {highest:.3f}, {found.copies} match at 0.1 % false accepts"
+    if found.sources is not None:
+        sources = f"{found.sources[0]:.3f}, {found.sources[1]:.3f}, {found.chance}"
+    return f"{results}; the untouched sources {sources}"
 
 
 @app.command()
