@@ -151,4 +151,4 @@ class Settings(BaseModel):
         away = self.guidance if self.method == "nullface" else -self.guidance
         if self.method == "reverse" and self.identity_strength is not None:
             away = self.identity_strength
-        return away > 0 or (away == 0 and self.surrogate > 0)
+        return away > 0  # toward a stranger alone, recognisers still know who it was

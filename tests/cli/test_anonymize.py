@@ -103,7 +103,11 @@ def test_a_bad_picture_costs_one_sentence_and_not_the_others(
         (["a.png", "-o", "n.png", "--skip", "1"], 2, "--skip 1.0: should be less than 1."),
         (["a.png", "-o", "n.png", "--guidance", "nan"], 2, "--guidance nan: should be a finite number."),
         (["a.png", "-o", "n.png", "--guidance", "0", "--surrogate", "0"], 2, "--allow-non-anonymizing"),
+        (["a.png", "-o", "n.png", "--guidance", "0"], 2, "give a negative number, or add --allow-non-anonymizing"),
+        (["a.png", "-o", "n.png", "--guidance", "0", "--surrogate", "2"], 2, "--allow-non-anonymizing"),
         (["a.png", "-o", "n.png", "--guidance", "5", "--surrogate", "2"], 2, "--allow-non-anonymizing"),
+        (["a.png", "-o", "n.png", "--guidance", "0", "--method", "nullface"], 2, "give a positive number"),
+        (["a.png", "-o", "n.png", "--identity-strength", "0"], 2, "--identity-strength 0: does not push away"),
         (["a.png", "-o", "n.png", "--keep-metadata", "camera,faces"], 2, "no metadata called faces"),
     ],
 )
@@ -129,7 +133,8 @@ def test_bad_options_and_places(
     "options",
     [
         ["--guidance", "-5"],
-        ["--guidance", "0"],
+        ["--guidance", "0", "--allow-non-anonymizing"],
+        ["--guidance", "8", "--method", "nullface"],
         ["--guidance", "5", "--allow-non-anonymizing"],
         ["--surrogate", "2"],
     ],

@@ -335,9 +335,12 @@ def check_direction(settings: Settings, *, allowed: bool) -> None:
     """Pushing toward a face's own identity, or nowhere, does not anonymize."""
     if allowed or settings.moves_away:
         return
+    given, sign = f"--guidance {settings.guidance:g}", "positive" if settings.method == "nullface" else "negative"
+    if settings.method == "reverse" and settings.identity_strength is not None:
+        given, sign = f"--identity-strength {settings.identity_strength:g}", "positive"
     raise UsageError(
-        f"--guidance {settings.guidance:g}: does not push away from the face's own identity, and so does not "
-        "anonymize; give a number of the other sign, or add --allow-non-anonymizing."
+        f"{given}: does not push away from the face's own identity, and so does not anonymize; "
+        f"give a {sign} number, or add --allow-non-anonymizing."
     )
 
 
