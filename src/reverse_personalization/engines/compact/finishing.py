@@ -8,8 +8,9 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from reverse_personalization.engines.compact.frame import CanonicalFrame
-from reverse_personalization.engines.compact.textures import LEAST_LUMA, Blurring, luma_of
+from reverse_personalization.engines.compact.colouring import Colour
+from reverse_personalization.engines.compact.frame import HAIRLINE, CanonicalFrame
+from reverse_personalization.engines.compact.textures import Blurring, beyond, luma_of
 from reverse_personalization.faces.compositing import smoothstep
 from reverse_personalization.faces.face import FloatArray
 
@@ -20,10 +21,9 @@ SHARP_SCALE, SHARPENING, SHARP_AROUND = 1.5, 0.7, 3
 # blurred faces.
 OF_FOCUS, AS_SHARP, SOFTER = (1.0, 3.0), 1.05, (0.6, 0.9, 1.2, 1.6, 2.0)
 # The photo's exposure holds for the stranger, too: nothing new is darker than this quantile of a face's luma, or
-# brighter than what so many texels around it are, but for such a share of what would be. So many texels from the
-# outline hair may reach over it: counted as well, it had let brows end in dark spots.
+# brighter than what so many texels around it are, but for such a share of what would be. Hair over the outline counts
+# not: it had let brows end in dark spots.
 DARKEST, BRIGHT_AROUND, BRIGHT_SOFT = 0.02, 13, 3.0
-HAIRLINE = 12.0
 OVEREXPOSED = 0.2
 # Texels that part structure into bands. In each of them, and over so many times its texels, a stranger's skin differs
 # from nobody's in that light by no more than so much of what the source's does and so much more, nor than so much
@@ -41,20 +41,8 @@ MOST_SLOW, INNER, LEAST_SLOW = 0.02, 50.0, 0.01
 OF_FEATURES, MOST_GAIN = (1.5, 3.0, 6.0), 1.5
 # What changes more slowly than those bands gets no brighter, and no darker, than by about so much there.
 MOST_LIT, MOST_SHADED = 0.02, 0.05
-# What gets darker or brighter keeps the colour that skin and lips have over so many texels; only so much is another's:
-# else shades look like dirt. Over twelve texels, noses got the colour of cheeks, which is paler.
-SKIN_SCALE, LIPS_SCALE, MOST_HUE = 5.0, 4.0, 0.015
-# Skin's hue differs from that over so many texels by about so much at most: rims of highlights are orange.
-AROUND_SKIN, MOST_TINT = 12.0, 0.05
-# Skin that gets darker keeps so much of its colour, and of what it gets brighter by, so much is white: on 240 training
-# faces .3 to .5, most on noses, and .8 to 1.
-SHADED, SHINING = 0.45, 0.8
-# Channels brighter than this are being cut off, and tell so much less of a colour.
-CLIPPING, CUT_OFF = 0.85, 0.85
 # A feature of which fewer texels are seen sets no measure.
 LEAST_SEEN = 20.0
-# Where nothing else is near, texels count so much for the hue, and grey so much of a unit.
-LEAST_SHARE = 1e-3
 # What is wished is no darker than this, where it would have no colour.
 LEAST_WISHED = 0.02
 
@@ -86,8 +74,7 @@ class Finish:
         most: float32 SIZE x SIZE, by how much that may change.
         features: brows, eyes, lips and nose, as far as they are seen.
         coarse: float32 SIZE x SIZE, luma that changes more slowly than those.
-        hue: float32 SIZE x SIZE x 3, RGB where luma is 1, of skin and lips.
-        plain: float32 SIZE x SIZE, 0 to 1: where there are neither hairs nor eyes nor lips.
+        colour: of skin and lips.
         darkest: luma.
         brightest: float32 SIZE x SIZE, luma.
         focus: how strong fine structure of its features is, as a share of that of coarser one.
@@ -101,8 +88,7 @@ class Finish:
     most: FloatArray
     features: tuple[Feature, ...]
     coarse: FloatArray
-    hue: FloatArray
-    plain: FloatArray
+    colour: Colour
     darkest: float
     brightest: FloatArray
     focus: float
@@ -154,8 +140,7 @@ class Finish:
             MOST_SLOW * smoothstep(frame.inward / INNER),
             features,
             coarse,
-            _hue(texture_rgb, luma, seen, frame),
-            seen * frame.plain,
+            Colour.of(texture_rgb, nobody_rgb, shade, seen, frame),
             _darkest(luma, seen, frame),
             _brightest(luma, whole),
             _focus(luma, whole, whole.mask - skin.mask),
@@ -173,16 +158,11 @@ class Finish:
             texture_rgb: float32 SIZE x SIZE x 3, 0 to 1.
             roughness: how many times as rough as otherwise skin may be.
         """
-        luma = luma_of(texture_rgb)
-        of_hue = texture_rgb - luma[..., None] * self.hue
-        luma = self._focused(luma)
+        luma = self._focused(luma_of(texture_rgb))
         luma -= self.skin.mask * self._rougher(luma, roughness)
         luma -= self._bolder(luma)
         luma -= self._overexposure(luma)
-        darker = self.shade - luma
-        colourful = luma + self.plain * np.where(darker > 0, SHADED * darker, SHINING * darker)
-        coloured = luma[..., None] + colourful[..., None] * (self.hue - 1)
-        return np.asarray(coloured + of_hue - _beyond(of_hue, MOST_HUE), np.float32)
+        return self.colour.given(luma, texture_rgb)
 
     def _focused(self, luma: FloatArray) -> FloatArray:
         """A texture's luma as sharp as can be without being more in focus than the photo, SIZE x SIZE."""
@@ -196,7 +176,7 @@ class Finish:
     def _rougher(self, luma: FloatArray, times: float) -> FloatArray:
         """What of a texture's skin is farther from nobody's than so many times what it may be, SIZE x SIZE."""
         *bands, shade = _bands(luma, self.skin, BANDS)
-        excess = _beyond(shade - self.shade, np.maximum(times * self.most, LEAST_SLOW))
+        excess = beyond(shade - self.shade, np.maximum(times * self.most, LEAST_SLOW))
         for allowed, nobody, band, scale in zip(self.roughness, self.usual, bands, BANDS, strict=True):
             there = _roughness(band - nobody, self.skin, scale)
             excess += np.maximum(1 - times * allowed / (there + 1e-6), 0) * (band - nobody)
@@ -206,7 +186,7 @@ class Finish:
         """What of a texture's features is stronger than the source's, less what is missing, SIZE x SIZE."""
         *bands, coarse = _bands(luma, self.seen, OF_FEATURES)
         change = coarse - self.coarse
-        excess = _beyond(change, np.where(change > 0, MOST_LIT, MOST_SHADED)) * self.edged
+        excess = beyond(change, np.where(change > 0, MOST_LIT, MOST_SHADED)) * self.edged
         for feature in self.features:
             for band, wanted, there in zip(bands, feature.boldness, _boldness(bands, feature.weight), strict=True):
                 gain = min(wanted / (there + 1e-6), feature.most_gain)
@@ -233,11 +213,6 @@ def _focus(luma: FloatArray, seen: Blurring, where: FloatArray) -> float:
     return float(np.sqrt(np.vdot(fine**2, where) / (np.vdot(coarse**2, where) + 1e-9)))
 
 
-def _beyond(change: FloatArray, most: FloatArray | float) -> FloatArray:
-    """What of a change is more than about so much."""
-    return np.asarray(change - most * np.tanh(change / most), np.float32)
-
-
 def _bands(luma: FloatArray, seen: Blurring, scales: tuple[float, ...]) -> list[FloatArray]:
     """Luma in bands from fine to coarse, and what is left, each SIZE x SIZE; their sum is the luma."""
     bands, left = [], luma
@@ -261,20 +236,6 @@ def _allowed(band: FloatArray, skin: Blurring, scale: float) -> FloatArray:
 def _boldness(bands: list[FloatArray], weight: FloatArray) -> tuple[float, ...]:
     """How strong bands are on a feature: their root mean square."""
     return tuple(float(np.sqrt(np.vdot(band**2, weight) / weight.sum())) for band in bands)
-
-
-def _hue(texture_rgb: FloatArray, luma: FloatArray, seen: FloatArray, frame: CanonicalFrame) -> FloatArray:
-    """The colour of skin around each texel, and of lips where they are, SIZE x SIZE x 3; its luma is 1."""
-    # What shines counts no more than the rest: it is white.
-    middle = np.median(luma[seen > 0.5]) if (seen > 0.5).any() else 1
-    dimmed = texture_rgb * np.minimum(middle / np.maximum(luma, LEAST_LUMA), 1)[..., None]
-    coloured = seen * (1 - CUT_OFF * smoothstep((texture_rgb.max(2) - CLIPPING) / (1 - CLIPPING)))
-    inner = coloured * frame.tinted * smoothstep(frame.inward / HAIRLINE)
-    parts = (inner, SKIN_SCALE), (inner, AROUND_SKIN), (coloured * frame.lips, LIPS_SCALE)
-    slow = (Blurring(part + LEAST_SHARE * seen)(dimmed, scale) + LEAST_SHARE for part, scale in parts)
-    near, around, of_lips = (one / luma_of(one)[..., None] for one in slow)
-    of_skin = near - _beyond(near - around, MOST_TINT)
-    return np.asarray(of_skin + frame.lips[..., None] * (of_lips - of_skin), np.float32)
 
 
 def _darkest(luma: FloatArray, seen: FloatArray, frame: CanonicalFrame) -> float:

@@ -27,6 +27,8 @@ UNDER_NOSE = 2
 NEAR_LIPS = 13
 # Texels around brows that are dark with them, and whose skin they stand out from.
 OF_BROWS, NEAR_BROWS = 3, 17
+# So many texels from the outline hair may reach over a face.
+HAIRLINE = 12.0
 # Below this cosine between a triangle and its frontal self, a texel is seen too obliquely to be trusted.
 OBLIQUE, FRONTAL = 0.15, 0.45
 

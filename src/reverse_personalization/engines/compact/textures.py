@@ -60,6 +60,11 @@ def luma_of(texture_rgb: FloatArray) -> FloatArray:
     return np.asarray(texture_rgb @ np.array([0.299, 0.587, 0.114], np.float32), np.float32)
 
 
+def beyond(change: FloatArray, most: FloatArray | float) -> FloatArray:
+    """What of a change is more than about so much."""
+    return np.asarray(change - most * np.tanh(change / most), np.float32)
+
+
 class Blurring:
     """Blurs what a mask shows of textures; how much of it is there is computed once for each scale."""
 
