@@ -150,6 +150,26 @@ def test_kept_codes_are_those_marked(compact_engine: CompactEngine, codec: FaceC
     assert codec.kept.shape == encoded.x0.shape == (codec.dimensions,)
 
 
+def test_nobody_has_light_expression_and_kind_of_a_face_and_nothing_else(
+    portrait: Any, compact_engine: CompactEngine, codec: FaceCodec
+) -> None:
+    encoding = compact_engine.encode(portrait.image_rgb, portrait.face).context.encoding
+    seen = pack_mask(encoding.coverage, codec.frame)
+
+    def codes_of(texture: Any) -> Any:
+        texture = normalise(texture, encoding.coverage * codec.frame.modelled)[0]
+        components = codec._fit(pack(texture, codec.frame) - codec._tensors["mean_texture"], seen)
+        return codec._tensors["rotation"][:, : len(components)] @ components
+
+    source, nobody = codes_of(encoding.texture), codes_of(encoding.nobody)
+    kept, attributes = codec.kept > 0, compact_engine._population._attributes
+    assert np.linalg.norm((nobody - source)[kept]) < 0.35 * np.linalg.norm(source[kept])
+    own = codec._own(source)
+    assert np.linalg.norm(codec._own(nobody)) < 0.45 * np.linalg.norm(own)
+    assert np.abs(np.where(kept, 0, attributes) @ own).max() < 1e-3
+    assert np.abs(own[kept]).max() < 1e-6
+
+
 def test_the_codes_axes_are_orthonormal(codec: FaceCodec) -> None:
     rotation = codec._tensors["rotation"]
     np.testing.assert_allclose(rotation @ rotation.T, np.eye(codec.dimensions), atol=1e-3)

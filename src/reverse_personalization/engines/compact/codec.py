@@ -79,7 +79,7 @@ class Encoding:
         shown: 0 to 1, how much of the face that is.
         texture: float32 SIZE x SIZE x 3 RGB, 0 to 1, as the picture shows it.
         detail: float32 SIZE x SIZE x 3 RGB, what of it the codes do not hold.
-        nobody: float32 SIZE x SIZE x 3 RGB, the face under the null identity: in its light, and nobody's.
+        nobody: float32 SIZE x SIZE x 3 RGB, the face under the null identity: nobody of its kind, in its light.
         light: float32 SIZE x SIZE, how bright skin is around each texel; 1 in the middle of a face's range.
         finish: what the photo lets another texture look like.
         wished: what is asked of the stranger in its place, if anything is.
@@ -142,7 +142,9 @@ class Fitted(NamedTuple):
 class FaceCodec:
     """Encodes meshed faces, and decodes what other codes make of them."""
 
-    def __init__(self, tensors: Mapping[str, NDArray[np.floating]]) -> None:
+    def __init__(
+        self, tensors: Mapping[str, NDArray[np.floating]], *, attributes: NDArray[np.floating] | None = None
+    ) -> None:
         """Take the codec's tensors.
 
         Args:
@@ -150,8 +152,11 @@ class FaceCodec:
                 one standard deviation of a component; `mean_texture` p; `rotation` (t + s) x (t + s),
                 orthonormal, from components (texture first) to codes; `kept` t + s, 1 for the codes that
                 hold pose, expression and light, else 0.
+            attributes: float32 k x d, how attributes that many people have show in codes.
         """
         self._tensors = {name: np.asarray(tensor, np.float32) for name, tensor in tensors.items()}
+        many = np.zeros((0, self.dimensions)) if attributes is None else np.where(self.kept > 0, 0, attributes)
+        self._shared = np.linalg.qr(many.T)[0].astype(np.float32)
         self.frame = CanonicalFrame(self.mean_shape)
         self._obstacles = ObstacleFinder(self.frame)
         self._shape_variance = (self._tensors["shape_basis"] ** 2).sum(1)
@@ -207,8 +212,7 @@ class FaceCodec:
         of_shape = self._tensors["shape_basis"] @ offset / self._shape_variance
         codes = self._tensors["rotation"] @ np.concatenate([components, of_shape])
         codes = codes.astype(np.float32)
-        own = np.where(self.kept > 0, 0, codes)
-        nobody = sampled - detail - denormalise(self.drawn(own), tone)
+        nobody = sampled - detail - denormalise(self.drawn(self._own(codes)), tone)
         finish = Finish.of(sampled, nobody, seen, self.frame)
         light = _light(finish.shade, coverage)
         shown = float(seen.sum() / self.frame.modelled.sum())
@@ -275,6 +279,11 @@ class FaceCodec:
         """What texture's components (t) are in codes, float32 d, of which only those that change are told."""
         of_codes = self._tensors["rotation"][:, : len(of_texture)] @ of_texture
         return np.asarray(of_codes * (self.kept == 0), np.float32)
+
+    def _own(self, codes: FloatArray) -> FloatArray:
+        """What of codes (float32 d) is somebody's own: neither kept nor what attributes let expect."""
+        own = np.where(self.kept > 0, 0, codes)
+        return np.asarray(own - self._shared @ (self._shared.T @ own), np.float32)
 
     def _fitted(self, texture_rgb: FloatArray, coverage: FloatArray) -> Fitted:
         """The texture's components, given what of it (SIZE x SIZE x 3) nothing covers (SIZE x SIZE)."""

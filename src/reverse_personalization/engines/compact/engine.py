@@ -70,7 +70,7 @@ class CompactEngine:
         """
         self._wish = read_wish(attributes)
         parts = read_parts()
-        self._codec = FaceCodec(parts["codec"])
+        self._codec = FaceCodec(parts["codec"], attributes=parts["population"]["attributes"])
         # Else guidance loses brows or draws them as bars, and remains of glasses on people who wear none.
         held = self._codec.brows, *parts["population"]["glasses"]
         self._population = Population(parts["population"], self._codec.kept, held=held)
