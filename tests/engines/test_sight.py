@@ -14,7 +14,7 @@ from reverse_personalization.engines.compact.frame import SIZE
 from reverse_personalization.engines.compact.sight import BY_DLIB, FARTHEST, SHORTEST, Kind, Known
 from reverse_personalization.engines.compact.textures import Tone, denormalise, pack_gradient, unpack
 from reverse_personalization.faces.compositing import paste
-from reverse_personalization.identity.base import unit
+from reverse_personalization.identity.base import Recogniser, unit
 from reverse_personalization.identity.dlib_resnet import DlibResNet
 from reverse_personalization.identity.kinds import kinds
 from reverse_personalization.identity.sface import SFace
@@ -125,17 +125,17 @@ def test_the_way_leads_to_who_is_of_the_same_kind(
 ) -> None:
     encoded, own, stranger = of_portrait
 
-    def ends(kind: Kind) -> Any:
-        """What SFace sees at the end of the way."""
+    def ends(kind: Kind, seeing: Recogniser) -> Any:
+        """What a guide sees at the end of the way."""
         monkeypatch.setattr(compact_engine, "_kind", lambda codes, embedding: kind)
         codes = compact_engine.away(encoded, stranger, own)
         drawn = compact_engine.decode(portrait.image_rgb, encoded, codes, drift=np.zeros((468, 2)))
-        return unit(compact_engine.guide.embed(paste(portrait.image_rgb, drawn), portrait.face))
+        return unit(seeing.embed(paste(portrait.image_rgb, drawn), portrait.face))
 
-    child, woman = shared("sface")
-    nobody = ends(Kind(0, 0))
-    assert ends(Kind(1, 0)) @ child > nobody @ child
-    assert ends(Kind(0, 1)) @ woman > nobody @ woman
+    sface, dlib = compact_engine.guides
+    (child, _), (_, woman) = shared("sface"), shared("dlib-resnet")
+    assert ends(Kind(1, 0), sface) @ child > ends(Kind(0, 0), sface) @ child
+    assert ends(Kind(0, 1), dlib) @ woman > ends(Kind(0, 0), dlib) @ woman
 
 
 @pytest.mark.parametrize(
