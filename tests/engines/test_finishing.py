@@ -32,11 +32,12 @@ def masks(
     inward: Any = FAR_INSIDE,
     nose: Any = 0 * SEEN,
     bridge: Any = 0 * SEEN,
+    shaven: Any = 0 * SEEN,
 ) -> Any:
     """What finishing asks a frame for."""
     plain = np.maximum(skin, nose)
     parts = {"features": features, "lips": features[-1], "nose": (nose, bridge)}
-    return SimpleNamespace(skin=skin, inward=inward, plain=plain, tinted=plain, **parts)
+    return SimpleNamespace(skin=skin, inward=inward, plain=plain, tinted=plain, shaven=shaven, **parts)
 
 
 def finished(
@@ -200,6 +201,22 @@ def test_pale_brows_become_no_black_blocks() -> None:
     black = np.asarray(pale - 0.4 * feature[..., None], np.float32)
     became = (pale - finished(pale, black, SEEN, 1 - feature, feature=feature))[40:56, 40:88]
     assert 0.2 * MOST_SHADED < became.mean() < 1.3 * MOST_SHADED
+
+
+@pytest.mark.parametrize(("bearded", "least", "most"), [("neither", 0.0, 0.1), ("source", 0.15, 0.35)])
+def test_shadows_below_noses_are_no_moustaches(bearded: str, least: float, most: float) -> None:
+    """But where the face has one; features may be as dark as they are bold elsewhere."""
+    feature = np.zeros_like(SEEN)
+    feature[30:100, 20:108] = 1
+    lip = slice(50, 56), slice(40, 88)
+    source, moustache = skin(0.005), skin(0.005, seed=1)
+    source[80:92, 40:88] -= 0.3  # what makes the feature bold
+    moustache[lip] -= 0.3
+    if bearded == "source":
+        source[lip] -= 0.3
+    frame = masks(skin=1 - feature, features=(feature, 0 * SEEN), shaven=SEEN)
+    became = Finish.of(source, plain(source), SEEN, frame).applied(moustache)
+    assert least < 0.5 - became[51:55, 44:84].mean() < most
 
 
 def test_features_are_lit_less_than_shaded() -> None:

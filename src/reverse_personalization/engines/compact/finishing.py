@@ -25,6 +25,9 @@ OF_FOCUS, AS_SHARP, SOFTER = (1.0, 3.0), 1.05, (0.6, 0.9, 1.2, 1.6, 2.0)
 # not: it had let brows end in dark spots.
 DARKEST, BRIGHT_AROUND, BRIGHT_SOFT = 0.02, 13, 3.0
 OVEREXPOSED = 0.2
+# Below the nose nothing is darker, by more than so much, than the face is within so many texels, or nobody of its kind:
+# shadows there are moustaches.
+STUBBLE, STUBBLE_AROUND = 0.02, 5
 # Texels that part structure into bands. In each of them, and over so many times its texels, a stranger's skin differs
 # from nobody's in that light by no more than so much of what the source's does and so much more, nor than so much
 # anywhere: a child gets no wrinkles, blurred faces stay blurred, and the shadows of hair and noses let no others fall
@@ -75,7 +78,7 @@ class Finish:
         features: brows, eyes, lips and nose, as far as they are seen.
         coarse: float32 SIZE x SIZE, luma that changes more slowly than those.
         colour: of skin and lips.
-        darkest: luma.
+        darkest: float32 SIZE x SIZE, luma.
         brightest: float32 SIZE x SIZE, luma.
         focus: how strong fine structure of its features is, as a share of that of coarser one.
     """
@@ -89,7 +92,7 @@ class Finish:
     features: tuple[Feature, ...]
     coarse: FloatArray
     colour: Colour
-    darkest: float
+    darkest: FloatArray
     brightest: FloatArray
     focus: float
 
@@ -141,7 +144,7 @@ class Finish:
             features,
             coarse,
             Colour.of(texture_rgb, nobody_rgb, shade, seen, frame),
-            _darkest(luma, seen, frame),
+            _darkest(luma, luma_of(nobody_rgb), whole, frame),
             _brightest(luma, whole),
             _focus(luma, whole, whole.mask - skin.mask),
         )
@@ -238,10 +241,13 @@ def _boldness(bands: list[FloatArray], weight: FloatArray) -> tuple[float, ...]:
     return tuple(float(np.sqrt(np.vdot(band**2, weight) / weight.sum())) for band in bands)
 
 
-def _darkest(luma: FloatArray, seen: FloatArray, frame: CanonicalFrame) -> float:
-    """How dark a face is at most, apart from the hair that may reach over its outline."""
-    inner = (seen > 0.5) & (frame.inward > HAIRLINE)
-    return float(np.quantile(luma[inner], DARKEST)) if inner.any() else -np.inf
+def _darkest(luma: FloatArray, nobody: FloatArray, seen: Blurring, frame: CanonicalFrame) -> FloatArray:
+    """How dark a face is at most, apart from the hair that may reach over its outline, SIZE x SIZE."""
+    inner = (seen.mask > 0.5) & (frame.inward > HAIRLINE)
+    least = np.float32(np.quantile(luma[inner], DARKEST) if inner.any() else 0)
+    there = np.minimum(seen(luma, SHARP_SCALE), seen(nobody, SHARP_SCALE))
+    shaven = cv2.erode(there, np.ones((STUBBLE_AROUND, STUBBLE_AROUND), np.uint8)) - STUBBLE
+    return np.asarray(least + frame.shaven * np.maximum(shaven - least, 0), np.float32)
 
 
 def _brightest(luma: FloatArray, seen: Blurring) -> FloatArray:

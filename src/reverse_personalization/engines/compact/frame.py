@@ -23,6 +23,8 @@ BORDER, OF_NOSE = 5, 3
 ABOVE_TIP, PARTING = 195, 4.0
 # Beards grow below this vertex.
 UNDER_NOSE = 2
+# Texels around lips that are red.
+OF_RED = 2
 # Texels around lips whose colour may be that of lips.
 NEAR_LIPS = 13
 # Texels around brows that are dark with them, and whose skin they stand out from.
@@ -64,7 +66,11 @@ class CanonicalFrame:
         )
         self.grained: FloatArray = 1 - _soft(self.vertices, *eyes)
         below_nose = np.arange(SIZE, dtype=np.float32)[:, None] - self.vertices[UNDER_NOSE, 1]
-        self.bearded: FloatArray = np.asarray(smoothstep(below_nose / PARTING) * (1 - self.lips), np.float32)
+        lower = smoothstep(below_nose / PARTING)
+        self.bearded: FloatArray = np.asarray(lower * (1 - self.lips), np.float32)
+        self.shaven: FloatArray = np.asarray(
+            lower * (1 - _soft(self.vertices, topology.OUTER_LIPS, border=OF_RED)), np.float32
+        )
         inner, around = (_soft(self.vertices, *brows, border=border) for border in (OF_BROWS, NEAR_BROWS))
         self.brows, self.near_brows = (one * self.modelled for one in (inner, around * self.skin))
 
