@@ -9,7 +9,8 @@ cut to its largest face or, for a glance, with the head around it and half as la
 key, which raters must not see. With k RESULTS folders, seeds 0 to k make k + 1 packs, each for another rater, in which
 every photo is shown in every version once. Raters write OUT/ratings.csv with a line no,score,kind for each number: 0,
 nothing strikes; 1, a close look finds something odd; 2, somebody who glances notices that something is wrong; 3,
-grotesque; and what it is, in a word.
+grotesque; and what it is, in a word. For glances they may be asked instead which faces somebody who scrolls by would
+call broken (visibly wrong, damaged, torn, smeared, not like a photograph of a person): 2, only a little odd: 1.
 """
 
 from __future__ import annotations

@@ -233,7 +233,8 @@ def anonymize(  # noqa: PLR0913, PLR0917
         compile=compile,
         memory=memory,
     )
-    check_direction(settings, allowed=allow_non_anonymizing)
+    if not allow_non_anonymizing:
+        check_direction(settings, otherwise=", or add --allow-non-anonymizing")
     credentials = credentials_of(c2pa_cert, c2pa_key, mark=mark)
     plan = make_plan(inputs, output, recursive=recursive, contact_sheet=contact_sheet, manifest=manifest)
     processes = _processes(workers, len(plan.jobs), settings, contact_sheet)
@@ -331,16 +332,20 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
-def check_direction(settings: Settings, *, allowed: bool) -> None:
-    """Pushing toward a face's own identity, or nowhere, does not anonymize."""
-    if allowed or settings.moves_away:
+def check_direction(settings: Settings, *, otherwise: str = "") -> None:
+    """Pushing toward a face's own identity, or nowhere, does not anonymize; `otherwise` tells what else could be done.
+
+    Raises:
+        UsageError: that is what the settings ask for.
+    """
+    if settings.moves_away:
         return
     given, sign = f"--guidance {settings.guidance:g}", "positive" if settings.method == "nullface" else "negative"
     if settings.method == "reverse" and settings.identity_strength is not None:
         given, sign = f"--identity-strength {settings.identity_strength:g}", "positive"
     raise UsageError(
         f"{given}: does not push away from the face's own identity, and so does not anonymize; "
-        f"give a {sign} number, or add --allow-non-anonymizing."
+        f"give a {sign} number{otherwise}."
     )
 
 

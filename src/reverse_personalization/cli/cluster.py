@@ -57,7 +57,7 @@ def cluster(  # noqa: PLR0913, PLR0917
 
     given = {"engine": engine, "guidance": guidance, "attributes": attributes, "seed": seed}
     settings = checked(Settings, **given, **dict(_setting(text, given) for text in setting or ()))
-    check_direction(settings, allowed=False)
+    check_direction(settings)
     if settings.consistent:
         raise UsageError("--set consistent: a single process must know everybody; use `revpers anonymize`.")
     folder = Path(output)
