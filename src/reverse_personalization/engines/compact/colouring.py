@@ -14,7 +14,7 @@ from reverse_personalization.faces.face import FloatArray
 
 # Skin has the photo's hue over so many texels. Over so many fewer it differs from that as nobody's does, whose noses
 # are redder than cheeks; lips keep their own over so many.
-AROUND_SKIN, NEAR_SKIN, NEAR_LIPS = 12.0, 5.0, 4.0
+AROUND_SKIN, NEAR_SKIN, WITHIN_LIPS = 12.0, 5.0, 4.0
 # Skin that gets darker keeps so much of its colour, and of what it gets brighter by, so much is white: on 240 training
 # faces .3 to .5, most on noses, and .8 to 1.
 SHADED, SHINING = 0.45, 0.8
@@ -42,7 +42,7 @@ class Hues(NamedTuple):
         dimmed = texture_rgb * np.minimum(middle / np.maximum(luma, LEAST_LUMA), 1)[..., None]
         coloured = seen * (1 - CUT_OFF * smoothstep((texture_rgb.max(2) - CLIPPING) / (1 - CLIPPING)))
         inner = coloured * frame.tinted * smoothstep(frame.inward / HAIRLINE)
-        parts = (inner, NEAR_SKIN), (inner, AROUND_SKIN), (coloured * frame.lips, NEAR_LIPS)
+        parts = (inner, NEAR_SKIN), (inner, AROUND_SKIN), (coloured * frame.lips, WITHIN_LIPS)
         slow = (Blurring(part + LEAST_SHARE * seen)(dimmed, scale) + LEAST_SHARE for part, scale in parts)
         return cls(*(one / luma_of(one)[..., None] for one in slow))
 

@@ -120,9 +120,9 @@ class Finish:
         skin, whole = Blurring(seen * frame.skin), Blurring(seen)
         if change_rgb is not None:
             texture_rgb, nobody_rgb = (np.clip(one + change_rgb, LEAST_WISHED, 1) for one in (texture_rgb, nobody_rgb))
-        luma = luma_of(texture_rgb)
+        luma, of_nobody = luma_of(texture_rgb), luma_of(nobody_rgb)
         *bands, shade = _bands(luma, skin, BANDS)
-        *usual, _ = _bands(luma_of(nobody_rgb), skin, BANDS)
+        *usual, _ = _bands(of_nobody, skin, BANDS)
         *of_features, coarse = _bands(luma, whole, OF_FEATURES)
         tip, bridge = frame.nose
         parts = *((one, MOST_GAIN) for one in (*frame.features, tip)), (bridge, 1.0)
@@ -144,7 +144,7 @@ class Finish:
             features,
             coarse,
             Colour.of(texture_rgb, nobody_rgb, shade, seen, frame),
-            _darkest(luma, luma_of(nobody_rgb), whole, frame),
+            _darkest(luma, of_nobody, whole, frame),
             _brightest(luma, whole),
             _focus(luma, whole, whole.mask - skin.mask),
         )
