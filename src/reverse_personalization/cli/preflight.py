@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 
-from reverse_personalization import engines, inversion
+from reverse_personalization import inversion
+from reverse_personalization.engines import check_engine
 from reverse_personalization.engines.compact.attributes import read_wish
 from reverse_personalization.errors import InputError
 from reverse_personalization.escalation import escalation
@@ -24,24 +24,15 @@ def check_settings(settings: Settings) -> None:
     """
     for strength in escalation(settings):
         inversion.timesteps(strength.steps, strength.skip)
-    _check_engine(settings)
+    check_engine(settings)
+    if settings.engine == "compact":
+        read_wish(settings.attributes)
+    elif settings.engine == "sdxl":
+        _check_device(settings)
     tuple(named_plugins(settings))  # which raises what is not installed
     for folder in filter(None, (settings.keep_people, settings.only)):
         if not any(photos_below(Path(folder))):
             raise InputError(f"{folder}: is no folder with photos; give one with photos of the people, a face on each.")
-
-
-def _check_engine(settings: Settings) -> None:
-    """Have the engine's own loaders refuse what they refuse before they load; they are asked for nothing else."""
-    if settings.engine == "compact":
-        defaults = {name: Settings.model_fields[name].default for name in engines.SDXL_ONLY}
-        if any(getattr(settings, name) != default for name, default in defaults.items()):
-            engines.load_engine(settings)
-        read_wish(settings.attributes)
-    elif settings.engine == "sdxl":
-        if any(find_spec(name) is None for name in engines.SDXL_NEEDS):
-            engines.load_engine(settings)
-        _check_device(settings)
 
 
 def _check_device(settings: Settings) -> None:

@@ -10,7 +10,7 @@ from reverse_personalization.engines.base import Engine
 from reverse_personalization.errors import ReversePersonalizationError, UsageError
 from reverse_personalization.settings import Settings
 
-__all__ = ["Engine", "load_engine"]
+__all__ = ["Engine", "check_engine", "load_engine"]
 
 SDXL_ONLY: Final = (
     "mode",
@@ -29,6 +29,22 @@ SDXL_ONLY: Final = (
 SDXL_NEEDS: Final = ("torch", "diffusers", "transformers", "peft")
 
 
+def check_engine(settings: Settings) -> None:
+    """Find out, without loading anything, whether the engine that the settings name can follow them here.
+
+    Raises:
+        UsageError: options that only the sdxl engine follows, or packages that it lacks.
+    """
+    if settings.engine == "compact":
+        if given := [name for name in SDXL_ONLY if getattr(settings, name) != Settings.model_fields[name].default]:
+            option = given[0].replace("_", "-")
+            raise UsageError(f"{option} is the sdxl engine's; leave it out, or add --engine sdxl.")
+    elif settings.engine == "sdxl" and (missing := [name for name in SDXL_NEEDS if find_spec(name) is None]):
+        raise UsageError(
+            f"The sdxl engine needs {' and '.join(missing)}; run `pip install 'reverse-personalization[sdxl]'`."
+        )
+
+
 def load_engine(settings: Settings) -> Engine[Any]:
     """The engine that the settings name, with its models loaded.
 
@@ -36,13 +52,11 @@ def load_engine(settings: Settings) -> Engine[Any]:
         UsageError: settings that this engine cannot follow.
         WeightsError: a model file is missing or damaged, and cannot be fetched.
     """
+    check_engine(settings)
     if settings.engine == "sdxl":
         return _sdxl(settings)
     if settings.engine != "compact":
         return _plugged(settings)
-    if given := [name for name in SDXL_ONLY if getattr(settings, name) != Settings.model_fields[name].default]:
-        option = given[0].replace("_", "-")
-        raise UsageError(f"{option} is the sdxl engine's; leave it out, or add --engine sdxl.")
     from reverse_personalization.engines.compact.engine import CompactEngine
 
     return CompactEngine(keep=settings.keep, attributes=settings.attributes, draft=settings.quality == "draft")
@@ -60,10 +74,6 @@ def _plugged(settings: Settings) -> Engine[Any]:
 
 
 def _sdxl(settings: Settings) -> Engine[Any]:
-    if missing := [name for name in SDXL_NEEDS if find_spec(name) is None]:
-        raise UsageError(
-            f"The sdxl engine needs {' and '.join(missing)}; run `pip install 'reverse-personalization[sdxl]'`."
-        )
     from reverse_personalization.engines.sdxl.engine import SdxlEngine
 
     return SdxlEngine.from_pretrained(
