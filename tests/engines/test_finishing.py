@@ -33,11 +33,13 @@ def masks(
     nose: Any = 0 * SEEN,
     bridge: Any = 0 * SEEN,
     shaven: Any = 0 * SEEN,
+    moustache: Any = 0 * SEEN,
 ) -> Any:
     """What finishing asks a frame for."""
     plain = np.maximum(skin, nose)
+    below = {"shaven": shaven, "moustache": moustache}
     parts = {"features": features, "lips": features[-1], "nose": (nose, bridge)}
-    return SimpleNamespace(skin=skin, inward=inward, plain=plain, tinted=plain, shaven=shaven, **parts)
+    return SimpleNamespace(skin=skin, inward=inward, plain=plain, tinted=plain, **parts, **below)
 
 
 def finished(
@@ -217,6 +219,25 @@ def test_shadows_below_noses_are_no_moustaches(bearded: str, least: float, most:
     frame = masks(skin=1 - feature, features=(feature, 0 * SEEN), shaven=SEEN)
     became = Finish.of(source, plain(source), SEEN, frame).applied(moustache)
     assert least < 0.5 - became[51:55, 44:84].mean() < most
+
+
+@pytest.mark.parametrize(("bearded", "least", "most"), [("nobody", 0.0, 0.1), ("source", 0.15, 0.3)])
+def test_upper_lips_get_no_darker_than_the_face(bearded: str, least: float, most: float) -> None:
+    """Even where nobody of its kind is as dark, or dark lips are near: they had let moustaches grow on women."""
+    feature = np.zeros_like(SEEN)
+    feature[30:100, 20:108] = 1
+    lip, mouth = (slice(50, 56), slice(40, 88)), (slice(56, 64), slice(40, 88))
+    source, moustache = skin(0.005), skin(0.005, seed=1)
+    nobody = plain(source)
+    for face in (source, moustache, nobody):
+        face[mouth] -= 0.3
+    for face in (moustache, source if bearded == "source" else nobody):
+        face[lip] -= 0.3
+    upper = np.zeros_like(SEEN)
+    upper[46:56, 36:92] = 1
+    frame = masks(skin=1 - feature, features=(feature, 0 * SEEN), shaven=SEEN, moustache=upper)
+    became = Finish.of(source, nobody, SEEN, frame).applied(moustache)
+    assert least < 0.5 - became[50:54, 44:84].mean() < most
 
 
 def test_features_are_lit_less_than_shaded() -> None:

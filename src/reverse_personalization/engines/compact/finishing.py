@@ -26,8 +26,8 @@ OF_FOCUS, AS_SHARP, SOFTER = (1.0, 3.0), 1.05, (0.6, 0.9, 1.2, 1.6, 2.0)
 DARKEST, BRIGHT_AROUND, BRIGHT_SOFT = 0.02, 13, 3.0
 OVEREXPOSED = 0.2
 # Below the nose nothing is darker, by more than so much, than the face is within so many texels, or nobody of its kind:
-# shadows there are moustaches.
-STUBBLE, STUBBLE_AROUND = 0.02, 5
+# shadows there are moustaches, where these grow as soon as it is darker than the face over so many texels.
+STUBBLE, STUBBLE_AROUND, SHADOW = 0.02, 5, 2.0
 # Texels that part structure into bands. In each of them, and over so many times its texels, a stranger's skin differs
 # from nobody's in that light by no more than so much of what the source's does and so much more, nor than so much
 # anywhere: a child gets no wrinkles, blurred faces stay blurred, and the shadows of hair and noses let no others fall
@@ -81,6 +81,8 @@ class Finish:
         darkest: float32 SIZE x SIZE, luma.
         brightest: float32 SIZE x SIZE, luma.
         focus: how strong fine structure of its features is, as a share of that of coarser one.
+        upper_lip: blurs what is seen where moustaches grow.
+        shadow: float32 SIZE x SIZE, luma there.
     """
 
     seen: Blurring
@@ -95,6 +97,8 @@ class Finish:
     darkest: FloatArray
     brightest: FloatArray
     focus: float
+    upper_lip: Blurring
+    shadow: FloatArray
 
     @classmethod
     def of(
@@ -117,7 +121,7 @@ class Finish:
             change_rgb: float32 SIZE x SIZE x 3, what is wished to be otherwise: measures are taken with it.
             rougher: how many times as rough as otherwise skin may be: more shows age, less youth.
         """
-        skin, whole = Blurring(seen * frame.skin), Blurring(seen)
+        skin, whole, upper_lip = (Blurring(seen * part) for part in (frame.skin, 1.0, frame.moustache))
         if change_rgb is not None:
             texture_rgb, nobody_rgb = (np.clip(one + change_rgb, LEAST_WISHED, 1) for one in (texture_rgb, nobody_rgb))
         luma, of_nobody = luma_of(texture_rgb), luma_of(nobody_rgb)
@@ -147,6 +151,8 @@ class Finish:
             _darkest(luma, of_nobody, whole, frame),
             _brightest(luma, whole),
             _focus(luma, whole, whole.mask - skin.mask),
+            upper_lip,
+            upper_lip(luma, SHADOW),
         )
 
     @property
@@ -165,6 +171,7 @@ class Finish:
         luma -= self.skin.mask * self._rougher(luma, roughness)
         luma -= self._bolder(luma)
         luma -= self._overexposure(luma)
+        luma -= self._moustache(luma)
         return self.colour.given(luma, texture_rgb)
 
     def _focused(self, luma: FloatArray) -> FloatArray:
@@ -196,6 +203,11 @@ class Finish:
                 # What is made bolder gets darker: brighter as well, brows would stand in light.
                 excess += (1 - gain) * feature.weight * (band if gain < 1 else np.minimum(band, 0))
         return excess
+
+    def _moustache(self, luma: FloatArray) -> FloatArray:
+        """What of a texture is a moustache that the source has not, SIZE x SIZE."""
+        darker = self.upper_lip(luma, SHADOW) - self.shadow
+        return np.asarray(self.upper_lip.mask * np.minimum(darker + STUBBLE, 0), np.float32)
 
     def _overexposure(self, luma: FloatArray) -> FloatArray:
         """What of a texture's luma leaves the range of the source's, SIZE x SIZE."""

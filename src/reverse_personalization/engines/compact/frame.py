@@ -23,6 +23,8 @@ BORDER, OF_NOSE = 5, 3
 ABOVE_TIP, PARTING = 195, 4.0
 # Beards grow below this vertex.
 UNDER_NOSE = 2
+# Moustaches grow between wings of noses and corners of mouths.
+OF_MOUSTACHES = 98, 327, 291, 61
 # Texels around lips that are red.
 OF_RED = 2
 # Texels around lips whose colour may be that of lips.
@@ -71,6 +73,7 @@ class CanonicalFrame:
         self.shaven: FloatArray = np.asarray(
             lower * (1 - _soft(self.vertices, topology.OUTER_LIPS, border=OF_RED)), np.float32
         )
+        self.moustache: FloatArray = self.shaven * _soft(self.vertices, OF_MOUSTACHES)
         inner, around = (_soft(self.vertices, *brows, border=border) for border in (OF_BROWS, NEAR_BROWS))
         self.brows, self.near_brows = (one * self.modelled for one in (inner, around * self.skin))
 
