@@ -361,7 +361,7 @@ class Anonymizer:
             self._take(work, resort, last=last)
         elif last:
             why = "A recogniser still matched the result" if check.matches else "No believable face came out"
-            self._obscure(work, f"{why} after every try.")
+            self._obscure(work, f"{why} after {work.tries} {'try' if work.tries == 1 else 'tries'}.")
         else:
             work.rung += 1
 
