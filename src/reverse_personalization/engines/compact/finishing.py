@@ -121,13 +121,14 @@ class Finish:
             change_rgb: float32 SIZE x SIZE x 3, what is wished to be otherwise: measures are taken with it.
             rougher: how many times as rough as otherwise skin may be: more shows age, less youth.
         """
-        skin, whole, upper_lip = (Blurring(seen * part) for part in (frame.skin, 1.0, frame.moustache))
+        whole, skin, upper_lip = (Blurring(part) for part in (seen, seen * frame.skin, seen * frame.moustache))
         if change_rgb is not None:
             texture_rgb, nobody_rgb = (np.clip(one + change_rgb, LEAST_WISHED, 1) for one in (texture_rgb, nobody_rgb))
         luma, of_nobody = luma_of(texture_rgb), luma_of(nobody_rgb)
         *bands, shade = _bands(luma, skin, BANDS)
         *usual, _ = _bands(of_nobody, skin, BANDS)
         *of_features, coarse = _bands(luma, whole, OF_FEATURES)
+        blurred = whole(luma, SHARP_SCALE)
         tip, bridge = frame.nose
         parts = *((one, MOST_GAIN) for one in (*frame.features, tip)), (bridge, 1.0)
         features = tuple(
@@ -148,8 +149,8 @@ class Finish:
             features,
             coarse,
             Colour.of(texture_rgb, nobody_rgb, shade, seen, frame),
-            _darkest(luma, of_nobody, whole, frame),
-            _brightest(luma, whole),
+            _darkest(luma, np.minimum(blurred, whole(of_nobody, SHARP_SCALE)), seen, frame),
+            _brightest(blurred, seen),
             _focus(luma, whole, whole.mask - skin.mask),
             upper_lip,
             upper_lip(luma, SHADOW),
@@ -253,17 +254,19 @@ def _boldness(bands: list[FloatArray], weight: FloatArray) -> tuple[float, ...]:
     return tuple(float(np.sqrt(np.vdot(band**2, weight) / weight.sum())) for band in bands)
 
 
-def _darkest(luma: FloatArray, nobody: FloatArray, seen: Blurring, frame: CanonicalFrame) -> FloatArray:
-    """How dark a face is at most, apart from the hair that may reach over its outline, SIZE x SIZE."""
-    inner = (seen.mask > 0.5) & (frame.inward > HAIRLINE)
+def _darkest(luma: FloatArray, blurred: FloatArray, seen: FloatArray, frame: CanonicalFrame) -> FloatArray:
+    """How dark a face is at most, apart from the hair that may reach over its outline, SIZE x SIZE.
+
+    Below the nose it is that of `blurred`, the darker of its luma and nobody's, around there.
+    """
+    inner = (seen > 0.5) & (frame.inward > HAIRLINE)
     least = np.float32(np.quantile(luma[inner], DARKEST) if inner.any() else 0)
-    there = np.minimum(seen(luma, SHARP_SCALE), seen(nobody, SHARP_SCALE))
-    shaven = cv2.erode(there, np.ones((STUBBLE_AROUND, STUBBLE_AROUND), np.uint8)) - STUBBLE
+    shaven = cv2.erode(blurred, np.ones((STUBBLE_AROUND, STUBBLE_AROUND), np.uint8)) - STUBBLE
     return np.asarray(least + frame.shaven * np.maximum(shaven - least, 0), np.float32)
 
 
-def _brightest(luma: FloatArray, seen: Blurring) -> FloatArray:
-    """How bright a face is at most around each texel, SIZE x SIZE."""
-    there = np.where(seen.mask > 0.5, seen(luma, SHARP_SCALE), 0).astype(np.float32)
+def _brightest(blurred: FloatArray, seen: FloatArray) -> FloatArray:
+    """How bright a face of such a blurred luma is at most around each texel, SIZE x SIZE."""
+    there = np.where(seen > 0.5, blurred, 0).astype(np.float32)
     around = cv2.dilate(there, np.ones((BRIGHT_AROUND, BRIGHT_AROUND)))
     return np.asarray(cv2.GaussianBlur(around, (0, 0), BRIGHT_SOFT), np.float32)
