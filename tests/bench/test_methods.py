@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -14,6 +14,7 @@ from PIL import Image
 from reverse_personalization.bench import methods
 from reverse_personalization.bench.adapters import ADAPTERS, make_adapter
 from reverse_personalization.bench.methods import Classical, Command, EngineMethod, Precomputed, make_method
+from reverse_personalization.engines.compact.engine import CompactEngine
 from reverse_personalization.errors import InputError, UsageError
 
 PROGRAM = """
@@ -186,9 +187,11 @@ def test_processes_side_by_side_make_what_one_makes(astronaut: Any, hopper: Any,
             photos.append(tmp_path / f"{name}{size}.png")
             Image.fromarray(portrait.image_rgb).resize((size, size)).save(photos[-1])
     done: list[int] = []
-    two = EngineMethod("compact", workers=2, seed=3, verified=False)
+    two = EngineMethod("compact", workers=2, seed=3, drawing="unverified")
     beside = two.run(photos, tmp_path / "two", lambda number, total: done.append(number))
-    alone = EngineMethod("compact", seed=3, verified=False).run(photos, tmp_path / "one", lambda number, total: None)
+    alone = EngineMethod("compact", seed=3, drawing="unverified").run(
+        photos, tmp_path / "one", lambda number, total: None
+    )
     assert done == [1, 2, 3, 4]
     assert [o.status for o in beside] == [o.status for o in alone] == ["anonymized"] * 4
     for one, other in zip(alone, beside, strict=True):
@@ -217,3 +220,17 @@ def test_outputs_of_another_program_are_not_taken_for_this_one_s(
     assert key() != first
     monkeypatch.undo()
     methods.program.cache_clear()
+
+
+def test_nobodys_face_is_the_same_whoever_draws_it_and_is_the_persons_no_more(astronaut: Any) -> None:
+    one, other = (EngineMethod("compact", drawing="nobody", seed=seed) for seed in (1, 2))
+    (drawn, status), (again, _) = one(astronaut.image_rgb), other(astronaut.image_rgb)
+    assert status == "anonymized"
+    assert np.array_equal(drawn, again)
+    changed = (drawn != astronaut.image_rgb).any(2)
+    assert 0.02 < changed.mean() < 0.5
+    engine = cast(CompactEngine, one.anonymizer.engine)
+    encoded = engine.encode(astronaut.image_rgb, astronaut.face)
+    nobody, kept = engine.nobody(encoded), engine._codec.kept == 1
+    assert np.array_equal(nobody[kept], cast(Any, encoded.x0)[kept])
+    assert np.abs(engine._codec.own(nobody)).max() < 1e-4 < np.abs(engine._codec.own(cast(Any, encoded.x0))).max()

@@ -57,6 +57,7 @@ def test_the_numbers_are_those_of_what_was_done(ran: tuple[Path, list[Line]]) ->
     assert value(found, "blur", "changed outside the face, median", "embedded") > 0
     assert 0 < value(found, "compact", "head pose, degrees, median", "embedded") < 10
     assert any(line.quantity.startswith("rank-1 after attack: linkage") for line in found)
+    assert any(line.quantity.startswith("rank-1 after attack: recovery, nobody's face") for line in found)
     assert {"compact -4", "compact -8"} <= {line.method for line in found}
 
 

@@ -164,8 +164,8 @@ def test_nobody_has_light_expression_and_kind_of_a_face_and_nothing_else(
     source, nobody = codes_of(encoding.texture), codes_of(encoding.nobody)
     kept, attributes = codec.kept > 0, compact_engine._population._attributes
     assert np.linalg.norm((nobody - source)[kept]) < 0.45 * np.linalg.norm(source[kept])
-    own = codec._own(source)
-    assert np.linalg.norm(codec._own(nobody)) < 0.45 * np.linalg.norm(own)
+    own = codec.own(source)
+    assert np.linalg.norm(codec.own(nobody)) < 0.45 * np.linalg.norm(own)
     assert np.abs(np.where(kept, 0, attributes) @ own).max() < 1e-3
     assert np.abs(own[kept]).max() < 1e-6
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Final
 
 from reverse_personalization.bench import attacks
 from reverse_personalization.bench.methods import EngineMethod
@@ -16,8 +17,12 @@ from reverse_personalization.identity.base import Recogniser
 
 # The attacker's seeds: guesses for the replay, and other runs for the average.
 GUESSES = (1001, 1002)
-# Guidance with which an attacker tries to lead results back (the paper's section 9): further, and back.
-RECOVERIES = (-4.0, 2.0, 4.0)
+# What an attacker draws over results to get people back: the program's faces, led away from the results or toward them
+# (the paper's section 9), or a face that leads nowhere, so that what is around it speaks.
+RECOVERIES: Final[Mapping[str, Mapping[str, Any]]] = {
+    **{f"guidance {w:g}": {"guidance": w, "surrogate": 0.0, "drawing": "unverified"} for w in (-4.0, 2.0, 4.0)},
+    "nobody's face": {"drawing": "nobody"},
+}
 Make = Callable[..., EngineMethod]
 
 
@@ -44,11 +49,11 @@ class Attacked:
 
     Attributes:
         attacks: one for each attack and recogniser.
-        recovered: by guidance, what the recovery made of each trial's result.
+        recovered: by what was drawn over each trial's result, what that made of it.
     """
 
     attacks: tuple[Attack, ...]
-    recovered: Mapping[float, Sequence[Path | None]]
+    recovered: Mapping[str, Sequence[Path | None]]
 
 
 def attack(bench: Bench, result: MethodResult, make: Make) -> Attacked:
@@ -57,20 +62,14 @@ def attack(bench: Bench, result: MethodResult, make: Make) -> Attacked:
     Args:
         bench: of the run.
         result: the engine's, on the bench's trials.
-        make: the engine as an attacker can have it, by `seed`, and by `guidance`.
+        make: the compact engine as an attacker can have it, by `seed`, `guidance`, and what is drawn.
     """
     photos = [trial.photo for trial in bench.trials]
     outputs = result.outputs
     others = [trial.other for trial in bench.trials]
     guessed = [_made(bench, make(seed=seed), photos) for seed in GUESSES]
-    recovered = {
-        w: _made(
-            bench,
-            make(guidance=w, seed=0, surrogate=0.0, verified=False),
-            [p or photos[i] for i, p in enumerate(outputs)],
-        )
-        for w in RECOVERIES
-    }
+    over = [output or photo for output, photo in zip(outputs, photos, strict=True)]
+    recovered = {drawn: _made(bench, make(seed=0, **how), over) for drawn, how in RECOVERIES.items()}
     linked = None if None in others else _made(bench, make(seed=GUESSES[0]), [p for p in others if p is not None])
     found: list[Attack] = []
     for recogniser in bench.recognisers:
@@ -83,7 +82,7 @@ def _by(
     bench: Bench,
     outputs: Sequence[Path | None],
     guessed: Sequence[Sequence[Path | None]],
-    recovered: Mapping[float, Sequence[Path | None]],
+    recovered: Mapping[str, Sequence[Path | None]],
     linked: Sequence[Path | None] | None,
 ) -> Iterator[Attack]:
     def seen(paths: Sequence[Path | None]) -> FloatArray:
@@ -94,9 +93,9 @@ def _by(
     probes, again = seen(outputs), [seen(paths) for paths in guessed]
     n, people, name = len(own), len(gallery), recogniser.name
     yield Attack("none", name, attacks.rank_1(recogniser, probes, gallery, own), people)
-    for w, paths in recovered.items():
+    for drawn, paths in recovered.items():
         rate = attacks.rank_1(recogniser, seen(paths), gallery, own)
-        yield Attack(f"recovery, guidance {w:g}", name, rate, people)
+        yield Attack(f"recovery, {drawn}", name, rate, people)
     yield Attack("parrot", name, attacks.parrot(recogniser, probes, source, gallery, own), people)
     yield Attack(
         f"average of {1 + len(again)}",

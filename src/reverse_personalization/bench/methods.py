@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol, cast
 
 import numpy as np
 from PIL import Image
@@ -27,10 +27,14 @@ from reverse_personalization.anonymizer import Anonymizer
 from reverse_personalization.bench.embedding import MAX_PIXELS, middlemost
 from reverse_personalization.bench.processes import side_by_side
 from reverse_personalization.canvas import FaceAtWork, FaceResult
+from reverse_personalization.engines.base import Encoded, Labels
+from reverse_personalization.engines.compact.engine import CompactEngine
 from reverse_personalization.errors import InputError, ReversePersonalizationError, UsageError
+from reverse_personalization.escalation import Strength
 from reverse_personalization.faces.compositing import paste
 from reverse_personalization.faces.detection import YuNetDetector
-from reverse_personalization.faces.face import ByteArray
+from reverse_personalization.faces.face import ByteArray, FloatArray
+from reverse_personalization.inversion import Array
 from reverse_personalization.media.atomic import write_atomically, written_atomically
 from reverse_personalization.media.images import read_photo
 from reverse_personalization.obscuring import obscure
@@ -42,6 +46,8 @@ UNTOUCHED = 0.05
 OBSCURING: tuple[Fallback | Literal["none"], ...] = ("blur", "pixelate", "solid", "fill", "none")
 BUILT_IN = ", ".join(("compact", "sdxl", "nullface", *OBSCURING, "k-same"))
 SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+# What an engine draws: what no recogniser matches, its first try, or the null identity.
+Drawing = Literal["verified", "unverified", "nobody"]
 Progress = Callable[[int, int], None]
 _PACKAGE: Final = Path(__file__).parents[1]
 # Parts of the package in which no photo is anonymized.
@@ -89,13 +95,13 @@ class Method(Protocol):
 class EngineMethod:
     """One of our engines."""
 
-    def __init__(self, name: str, *, verified: bool = True, workers: int = 1, **options: Any) -> None:
+    def __init__(self, name: str, *, drawing: Drawing = "verified", workers: int = 1, **options: Any) -> None:
         """Load the engine; `options` are those of `Anonymizer`."""
         self.name, self.workers = name, workers
-        self._recipe = (name, verified, tuple(options.items()))
-        self.anonymizer = Anonymizer(**options) if verified else Unverified(**options)
+        self._recipe = (name, drawing, tuple(options.items()))
+        self.anonymizer = DRAWINGS[drawing](**options)
         settings, models = self.anonymizer.settings, self.anonymizer.models
-        self.key = f"{name} {verified} {settings.model_dump_json()} {models} {program()}"
+        self.key = f"{name} {drawing} {settings.model_dump_json()} {models} {program()}"
 
     def __call__(self, image_rgb: ByteArray) -> tuple[ByteArray, Status]:
         """The picture after the run, and what became of its subject."""
@@ -125,9 +131,9 @@ def program() -> str:
 
 
 @cache
-def _loaded(name: str, verified: bool, options: tuple[tuple[str, Any], ...]) -> EngineMethod:
+def _loaded(name: str, drawing: Drawing, options: tuple[tuple[str, Any], ...]) -> EngineMethod:
     """One for each process."""
-    return EngineMethod(name, verified=verified, **dict(options))
+    return EngineMethod(name, drawing=drawing, **dict(options))
 
 
 class Unverified(Anonymizer):
@@ -140,6 +146,28 @@ class Unverified(Anonymizer):
             work.canvas.image = work.canvas.with_pasted(rendering)
             result = FaceResult(work.face.box, work.face.score, "anonymized", "Not verified.", 1)
             work.settle(result, rendering)
+
+
+class Nobody(Unverified):
+    """What somebody gets from the compact engine who draws the null identity: a face that leads nowhere."""
+
+    def _invert(
+        self,
+        encoded: Sequence[Encoded],
+        embeddings: Sequence[FloatArray],
+        labels: Sequence[Labels],
+        strength: Strength,
+    ) -> Array:
+        del embeddings, labels, strength
+        engine = cast(CompactEngine, self.engine)
+        return engine.stack([engine.nobody(one) for one in encoded])
+
+
+DRAWINGS: Final[dict[Drawing, type[Anonymizer]]] = {
+    "verified": Anonymizer,
+    "unverified": Unverified,
+    "nobody": Nobody,
+}
 
 
 class Classical:

@@ -91,7 +91,9 @@ def run_bench(asked: Asked, report: Report) -> list[tables.Line]:
         found += as_lines("compact", attacked.attacks)
         _draw_recovery(bench, compact, attacked, asked.out / "recovery.png")
     swept = [
-        bench.measure(EngineMethod(f"compact {w:g}", guidance=w, seed=asked.seed, verified=False, workers=workers))
+        bench.measure(
+            EngineMethod(f"compact {w:g}", guidance=w, seed=asked.seed, drawing="unverified", workers=workers)
+        )
         for w in asked.sweep
     ]
     found += tables.lines([], swept)
@@ -102,9 +104,9 @@ def run_bench(asked: Asked, report: Report) -> list[tables.Line]:
 
 
 def _draw_recovery(bench: Bench, result: MethodResult, attacked: Attacked, path: Path) -> None:
-    """Sources, results, and what each guidance makes of the results (Fig. 13)."""
+    """Sources, results, and what each recovery makes of the results (Fig. 13)."""
     photos = [trial.photo for trial in bench.trials]
-    recovered = {f"recovered, {guidance:+g}": of for guidance, of in attacked.recovered.items()}
+    recovered = {f"recovered, {drawn}": of for drawn, of in attacked.recovered.items()}
     columns: dict[str, Sequence[Path | None]] = {"source": photos, result.name: result.outputs, **recovered}
     figures.face_sheet(columns, bench.source, range(min(figures.SHEET, len(photos))), path)
 

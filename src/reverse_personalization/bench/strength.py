@@ -56,7 +56,7 @@ def measure_strength(bench: Bench, strengths: Sequence[float], *, seed: int) -> 
         raise InputError("Strength is measured by finding people among others; give photos of at least two people.")
     first: dict[tuple[str, str], dict[float, Rate]] = {}
     for strength in strengths:
-        method = EngineMethod(f"strength {strength:g}", strength=strength, seed=seed, verified=False)
+        method = EngineMethod(f"strength {strength:g}", strength=strength, seed=seed, drawing="unverified")
         for privacy in bench.measure(method).privacy:
             first.setdefault((privacy.recogniser, privacy.gallery), {})[strength] = privacy.ranks[1]
     return [Curve(name, gallery, *fit_curve(rates), rates) for (name, gallery), rates in first.items()]

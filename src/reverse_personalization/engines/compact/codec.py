@@ -212,7 +212,7 @@ class FaceCodec:
         of_shape = self._tensors["shape_basis"] @ offset / self._shape_variance
         codes = self._tensors["rotation"] @ np.concatenate([components, of_shape])
         codes = codes.astype(np.float32)
-        nobody = sampled - detail - denormalise(self.drawn(self._own(codes)), tone)
+        nobody = sampled - detail - denormalise(self.drawn(self.own(codes)), tone)
         finish = Finish.of(sampled, nobody, seen, self.frame)
         light = _light(finish.shade, coverage)
         shown = float(seen.sum() / self.frame.modelled.sum())
@@ -251,6 +251,11 @@ class FaceCodec:
         brows, near = self.frame.brows, self.frame.near_brows
         return self._followed(self._packed(brows / brows.sum() - near / near.sum()))
 
+    def own(self, codes: FloatArray) -> FloatArray:
+        """What of codes (float32 d) is somebody's own: neither kept nor what attributes let expect."""
+        own = np.where(self.kept > 0, 0, codes)
+        return np.asarray(own - self._shared @ (self._shared.T @ own), np.float32)
+
     def meaning(self, layer: FloatArray) -> FloatArray:
         """The change of those codes that change, float32 d, that draws a layer of luma (SIZE x SIZE) best."""
         components = self._fit(self._packed(layer), np.ones(self._tensors["texture_basis"].shape[1], np.float32))
@@ -279,11 +284,6 @@ class FaceCodec:
         """What texture's components (t) are in codes, float32 d, of which only those that change are told."""
         of_codes = self._tensors["rotation"][:, : len(of_texture)] @ of_texture
         return np.asarray(of_codes * (self.kept == 0), np.float32)
-
-    def _own(self, codes: FloatArray) -> FloatArray:
-        """What of codes (float32 d) is somebody's own: neither kept nor what attributes let expect."""
-        own = np.where(self.kept > 0, 0, codes)
-        return np.asarray(own - self._shared @ (self._shared.T @ own), np.float32)
 
     def _fitted(self, texture_rgb: FloatArray, coverage: FloatArray) -> Fitted:
         """The texture's components, given what of it (SIZE x SIZE x 3) nothing covers (SIZE x SIZE)."""

@@ -223,6 +223,11 @@ class CompactEngine:
         within = partial(self._within_faces, face.encoding)
         return self._settler.settle(image_rgb, face, within(x), within)
 
+    def nobody(self, encoded: Encoded) -> FloatArray:
+        """The codes, float32 d, of a face under the null identity: what is kept, and what its kind lets expect."""
+        codes = cast(FloatArray, encoded.x0)
+        return codes - self._codec.own(codes)
+
     def away(self, encoded: Encoded, x: FloatArray, embedding: FloatArray) -> FloatArray:
         """Codes that lead on from `x`, until the guides can be expected to know a face no more.
 
