@@ -60,9 +60,9 @@ class PassingEngine:
     def predict(self, rows: Sequence[Row[Any]]) -> Sequence[Array]:
         return self._engine.predict(rows)
 
-    def decode(self, image_rgb: ByteArray, encoded: Encoded, x: Array, *, leeway: float = 1.0) -> Rendering:
+    def decode(self, image_rgb: ByteArray, encoded: Encoded, x: Array) -> Rendering:
         self.latents.append(x)
-        return self._engine.decode(image_rgb, encoded, x, leeway=leeway)
+        return self._engine.decode(image_rgb, encoded, x)
 
 
 class RefusingEngine(PassingEngine):
@@ -76,7 +76,7 @@ class CrashingEngine(PassingEngine):
 
 
 class CrashingDecoder(PassingEngine):
-    def decode(self, image_rgb: ByteArray, encoded: Encoded, x: Array, *, leeway: float = 1.0) -> Rendering:
+    def decode(self, image_rgb: ByteArray, encoded: Encoded, x: Array) -> Rendering:
         raise RuntimeError("out of memory")
 
 
@@ -88,14 +88,14 @@ class NumberlessEngine(PassingEngine):
 class IdleEngine(PassingEngine):
     """Returns the picture as it was."""
 
-    def decode(self, image_rgb: ByteArray, encoded: Encoded, x: Array, *, leeway: float = 1.0) -> Rendering:
+    def decode(self, image_rgb: ByteArray, encoded: Encoded, x: Array) -> Rendering:
         return super().decode(image_rgb, encoded, encoded.x0)
 
 
 class ErasingEngine(PassingEngine):
     """Leaves nothing that anybody would take for a face."""
 
-    def decode(self, image_rgb: ByteArray, encoded: Encoded, x: Array, *, leeway: float = 1.0) -> Rendering:
+    def decode(self, image_rgb: ByteArray, encoded: Encoded, x: Array) -> Rendering:
         points = encoded.context.mesh.points
         low, high = np.maximum(points.min(0).astype(int) - 20, 0), points.max(0).astype(int) + 20
         rows, columns = slice(int(low[1]), int(high[1])), slice(int(low[0]), int(high[0]))

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from reverse_personalization.escalation import HELD, MOST_LEEWAY, escalation
+from reverse_personalization.escalation import HELD, escalation
 from reverse_personalization.settings import Settings
 
 
@@ -32,10 +32,3 @@ def test_who_holds_out_longest_becomes_somebody_of_another_kind() -> None:
     assert kept[: HELD + 1] == [1] * (HELD + 1)
     assert kept == sorted(kept, reverse=True)
     assert kept[-1] == -1
-
-
-def test_who_holds_out_longest_may_look_less_like_the_photo() -> None:
-    leeway = [one.leeway for one in escalation(Settings(max_tries=30))]
-    assert leeway[: HELD + 1] == [1] * (HELD + 1)
-    assert leeway == sorted(leeway)
-    assert leeway[-1] == MOST_LEEWAY

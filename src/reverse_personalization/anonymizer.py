@@ -193,7 +193,7 @@ class Anonymizer:
         while pending:
             for rung, faces in by_rung(pending):
                 for face, x in self._regenerate(faces, ladder[rung]):
-                    self._judge(face, x, last=rung + 1 >= len(ladder), leeway=ladder[rung].leeway)
+                    self._judge(face, x, last=rung + 1 >= len(ladder))
             pending = [face for face in pending if not face.settled]
 
     def _read(self, image: Picture) -> Photo:
@@ -264,12 +264,10 @@ class Anonymizer:
                 with self._failing_closed(batch[0]):
                     raise
 
-    def regenerations(
-        self, encoded: Encoded, embedding: FloatArray, label: Labels
-    ) -> Iterator[tuple[inversion.Array, Strength]]:
-        """A face's latents, from one try to the next, each pushed harder, with another stranger; and how hard."""
+    def regenerations(self, encoded: Encoded, embedding: FloatArray, label: Labels) -> Iterator[inversion.Array]:
+        """A face's latents, from one try to the next, each pushed harder, with another stranger."""
         for rung, strength in enumerate(escalation(self.settings)):
-            yield self._invert([encoded], [embedding], [(*label, rung)], strength)[0], strength
+            yield self._invert([encoded], [embedding], [(*label, rung)], strength)[0]
 
     def _invert(
         self,
@@ -317,13 +315,13 @@ class Anonymizer:
             fields = inversion.toward(fields, strength.surrogate, surrogate=known.surrogate, null=null)
         return fields
 
-    def _judge(self, work: FaceAtWork, x: inversion.Array, *, last: bool, leeway: float = 1.0) -> None:
+    def _judge(self, work: FaceAtWork, x: inversion.Array, *, last: bool) -> None:
         """Take a try for the result, or send the face up the ladder, or obscure it at its end."""
         with self._failing_closed(work):
             work.tries += 1
             if work.best is not None:
                 work.spare -= 1
-            rendering = work.kept_apart(self.engine.decode(work.canvas.image, work.encoded, x, leeway=leeway))
+            rendering = work.kept_apart(self.engine.decode(work.canvas.image, work.encoded, x))
             candidate = self._assessed(work, x, rendering)
             if candidate.check.is_safe(work.face):
                 self._offer(work, candidate)

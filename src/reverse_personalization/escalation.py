@@ -13,8 +13,6 @@ HARDER, EARLIER, HARDEST = 1.3, 0.9, 4.8
 # After so many tries, the share of a face's attributes that its stranger has falls by so much a try, down to the least:
 # where all children, or all people of one origin, are alike to a recogniser, only somebody else is nobody.
 HELD, FORGOTTEN, LEAST_KEPT = 3, 0.25, -1.0
-# From then on, too, the leeway that a new face has grows by such a factor a try, up to the most.
-YIELDING, MOST_LEEWAY = 1.15, 1.6
 
 
 @dataclass(frozen=True)
@@ -28,7 +26,6 @@ class Strength:
     steps: int
     skip: float
     attributes_kept: float = 1.0
-    leeway: float = 1.0
 
 
 def escalation(settings: Settings) -> Iterator[Strength]:
@@ -51,5 +48,4 @@ def escalation(settings: Settings) -> Iterator[Strength]:
             identity=None if strength.identity is None else strength.identity * harder,
             skip=strength.skip * EARLIER**tried,
             attributes_kept=max(1 - FORGOTTEN * max(tried - HELD, 0), LEAST_KEPT),
-            leeway=min(YIELDING ** max(tried - HELD, 0), MOST_LEEWAY),
         )

@@ -326,12 +326,12 @@ def test_skin_that_was_asked_for_may_be_rough() -> None:
     for texture in (smooth, rough):  # a face has hair and eyes, which say what the photo exposes
         texture[:16], texture[-16:] = 0.1, 0.9
     frame = masks()
-    finish = Finish.of(smooth, plain(smooth), SEEN, frame)
-    asked, bounded, given = (
-        detail(of[24:-24]) for of in (finish.applied(rough, roughness=4.0), finish.applied(rough), rough)
+    smoother, bounded, rougher = (
+        detail(Finish.of(smooth, plain(smooth), SEEN, frame, rougher=times).applied(rough)[24:-24])
+        for times in (0.3, 1.0, 4.0)
     )
-    assert given > asked > 2 * bounded
-    assert detail(finish.applied(rough, roughness=0.3)[24:-24]) < 0.7 * bounded
+    assert detail(rough[24:-24]) > rougher > 1.5 * bounded
+    assert smoother < 0.7 * bounded
 
 
 def test_what_gets_darker_keeps_its_colour() -> None:

@@ -139,10 +139,10 @@ def _loaded(name: str, drawing: Drawing, options: tuple[tuple[str, Any], ...]) -
 class Unverified(Anonymizer):
     """What somebody gets from the engine who takes the first try, whomever it resembles."""
 
-    def _judge(self, work: FaceAtWork, x: Any, *, last: bool, leeway: float = 1.0) -> None:
+    def _judge(self, work: FaceAtWork, x: Any, *, last: bool) -> None:
         del last
         with self._failing_closed(work):
-            rendering = work.kept_apart(self.engine.decode(work.canvas.image, work.encoded, x, leeway=leeway))
+            rendering = work.kept_apart(self.engine.decode(work.canvas.image, work.encoded, x))
             work.canvas.image = work.canvas.with_pasted(rendering)
             result = FaceResult(work.face.box, work.face.score, "anonymized", "Not verified.", 1)
             work.settle(result, rendering)

@@ -121,10 +121,8 @@ class Engine(Protocol[C]):
         """Epsilon of each row, whose x and condition hold n faces."""
         ...
 
-    def decode(self, image_rgb: ByteArray, encoded: Encoded, x: Array, *, leeway: float = 1.0) -> Rendering:
+    def decode(self, image_rgb: ByteArray, encoded: Encoded, x: Array) -> Rendering:
         """The part of the picture that the face covers, with latent `x` in place of the face's own.
-
-        With more `leeway` less is done, if anything, to make a face look like the photo it is in.
 
         Raises:
             EngineError: the latent is not finite.

@@ -39,7 +39,6 @@ class Stranger:
         tries: how often a change was tried.
         reason: why it is obscured, or barely not, in a sentence.
         drift: by how much that change draws the mesh along, see `CompactEngine.settle`.
-        leeway: with which it is drawn, see `CompactEngine.decode`.
     """
 
     change: FloatArray | None
@@ -47,7 +46,6 @@ class Stranger:
     tries: int
     reason: str = ""
     drift: FloatArray | None = None
-    leeway: float = 1.0
 
 
 @dataclass
@@ -116,9 +114,9 @@ class Chooser:
             yield Stranger(met.change, known, 0, drift=self._settled(samples, met.change)[1]), True
         mean = self._mean(samples)
         label = "person", met.number if met else person
-        for x, strength in self._anonymizer.regenerations(mean, known[self._engine.guide.name], label):
+        for x in self._anonymizer.regenerations(mean, known[self._engine.guide.name], label):
             change, drift = self._settled(samples, np.asarray(x - mean.x0, np.float32))
-            yield Stranger(change, known, 0, drift=drift, leeway=strength.leeway), False
+            yield Stranger(change, known, 0, drift=drift), False
 
     def _settled(self, samples: Sequence[Sample], change: FloatArray) -> tuple[FloatArray, FloatArray]:
         """A change of codes that keeps expressions on the whole, and by how much it draws the mesh along."""
@@ -137,7 +135,7 @@ class Chooser:
         It is infinite where the recogniser needs no margin for that, and where no face is found any more.
         """
         image, codes = sample.image_rgb, sample.encoded.x0 + stranger.change
-        rendering = self._engine.decode(image, sample.encoded, codes, leeway=stranger.leeway, drift=stranger.drift)
+        rendering = self._engine.decode(image, sample.encoded, codes, drift=stranger.drift)
         known = Source(sample.face, stranger.known, sample.source.before)
         check = self._anonymizer.verifier.check(paste(image, rendering), known)
         return math.inf if check.face is None or check.leniently().matches else check.closeness

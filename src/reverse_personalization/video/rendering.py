@@ -225,7 +225,7 @@ class VideoAnonymizer:
         for is_led in (False, True):
             if is_led:
                 x = engine.away(encoded, x, stranger.known[engine.guide.name])
-            rendering = engine.decode(image, encoded, x, leeway=stranger.leeway, drift=stranger.drift)
+            rendering = engine.decode(image, encoded, x, drift=stranger.drift)
             result = paste(image, kept_apart(rendering, image, face, others))
             if not self._anonymizer.verifier.still_matches(result, face, stranger.known):
                 work.farther = FADING * (x - encoded.x0 - stranger.change)

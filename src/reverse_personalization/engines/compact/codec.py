@@ -228,17 +228,14 @@ class FaceCodec:
         finish = Finish.of(plain.texture, plain.nobody, seen, self.frame, change_rgb=change, rougher=wished.roughness)
         return replace(plain, finish=finish, wished=wished, hair=hair)
 
-    def decode(self, encoding: Encoding, codes: FloatArray, *, leeway: float = 1.0) -> Decoding:
-        """What a face becomes when its codes, `encoding.codes`, become others (float32 d).
-
-        With more `leeway` its skin may be so many times as rough as otherwise.
-        """
+    def decode(self, encoding: Encoding, codes: FloatArray) -> Decoding:
+        """What a face becomes when its codes, `encoding.codes`, become others (float32 d)."""
         change = codes - encoding.codes
         drawn = mirrored(self.drawn(change), encoding.light)
         of_shape = self._tensors["rotation"].T[len(self._gram) :] @ change
         offset = (of_shape @ self._tensors["shape_basis"]).reshape(topology.VERTICES, 3)
         texture = encoding.texture + denormalise(drawn, encoding.tone) - encoding.detail + encoding.hair
-        texture = encoding.finish.applied(texture, roughness=leeway)
+        texture = encoding.finish.applied(texture)
         return Decoding(
             np.where(self.frame.modelled[..., None], texture, encoding.texture),
             float(1 - np.exp(-encoding.distance(codes) / RENEWAL)),

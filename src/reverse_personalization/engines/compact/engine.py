@@ -191,7 +191,6 @@ class CompactEngine:
         encoded: Encoded,
         x: Array,
         *,
-        leeway: float = 1.0,
         drift: FloatArray | None = None,
     ) -> Rendering:
         """The face with codes `x`, none of which goes beyond what faces have, or where it was already.
@@ -200,7 +199,6 @@ class CompactEngine:
             image_rgb: uint8 H x W x 3.
             encoded: the face in it.
             x: float32 d.
-            leeway: how many times as rough as otherwise its skin may be.
             drift: what `settle` said of this face, or of it on other pictures; settled here if it is None.
 
         Raises:
@@ -211,7 +209,7 @@ class CompactEngine:
             settled = self.settle(image_rgb, encoded, x)
         else:
             settled = Settled(self._within_faces(face.encoding, x), drift)
-        return self._settler.draw(image_rgb, face, settled, leeway=leeway)
+        return self._settler.draw(image_rgb, face, settled)
 
     def settle(self, image_rgb: ByteArray, encoded: Encoded, x: Array) -> Settled:
         """Codes near `x` with which a face keeps its expression, and how far its mesh drifts.

@@ -161,15 +161,10 @@ class Finish:
         """Where features are seen, SIZE x SIZE."""
         return self.seen.mask - self.skin.mask
 
-    def applied(self, texture_rgb: FloatArray, *, roughness: float = 1.0) -> FloatArray:
-        """Make a texture fit the photo.
-
-        Args:
-            texture_rgb: float32 SIZE x SIZE x 3, 0 to 1.
-            roughness: how many times as rough as otherwise skin may be.
-        """
+    def applied(self, texture_rgb: FloatArray) -> FloatArray:
+        """Make a texture (float32 SIZE x SIZE x 3, 0 to 1) fit the photo."""
         luma = self._focused(luma_of(texture_rgb))
-        luma -= self.skin.mask * self._rougher(luma, roughness)
+        luma -= self.skin.mask * self._rougher(luma)
         luma -= self._bolder(luma)
         luma -= self._overexposure(luma)
         luma -= self._moustache(luma)
@@ -184,13 +179,13 @@ class Finish:
                 break
         return one
 
-    def _rougher(self, luma: FloatArray, times: float) -> FloatArray:
-        """What of a texture's skin is farther from nobody's than so many times what it may be, SIZE x SIZE."""
+    def _rougher(self, luma: FloatArray) -> FloatArray:
+        """What of a texture's skin is farther from nobody's than it may be, SIZE x SIZE."""
         *bands, shade = _bands(luma, self.skin, BANDS)
-        excess = beyond(shade - self.shade, np.maximum(times * self.most, LEAST_SLOW))
+        excess = beyond(shade - self.shade, np.maximum(self.most, LEAST_SLOW))
         for allowed, nobody, band, scale in zip(self.roughness, self.usual, bands, BANDS, strict=True):
             there = _roughness(band - nobody, self.skin, scale)
-            excess += np.maximum(1 - times * allowed / (there + 1e-6), 0) * (band - nobody)
+            excess += np.maximum(1 - allowed / (there + 1e-6), 0) * (band - nobody)
         return excess
 
     def _bolder(self, luma: FloatArray) -> FloatArray:

@@ -90,10 +90,10 @@ class Settler:
             codes = within(np.asarray(codes - lost, np.float32))
         return Settled(codes, np.asarray(back @ face.encoding.placement[:2, :2].T, np.float32))
 
-    def draw(self, image_rgb: ByteArray, face: MeshedFace, settled: Settled, *, leeway: float = 1.0) -> Rendering:
+    def draw(self, image_rgb: ByteArray, face: MeshedFace, settled: Settled) -> Rendering:
         """The face with settled codes."""
         back = settled.drift @ face.encoding.placement[:2, :2] / face.encoding.scale**2
-        return self._drawn(image_rgb, face, self._codec.decode(face.encoding, settled.codes, leeway=leeway), back)
+        return self._drawn(image_rgb, face, self._codec.decode(face.encoding, settled.codes), back)
 
     def _drawn(self, image_rgb: ByteArray, face: MeshedFace, decoding: Decoding, back: FloatArray) -> Rendering:
         """The new face, its mesh moved `back` by 468 x 2 pixels."""

@@ -205,8 +205,8 @@ class SdxlEngine:
         """Epsilon of each row."""
         return self.network.predict(rows)
 
-    def decode(self, image_rgb: ByteArray, encoded: Encoded, x: Tensor, *, leeway: float = 1.0) -> Rendering:
-        """The face with latent `x`, in its place and under its mask; it has all leeway anyhow.
+    def decode(self, image_rgb: ByteArray, encoded: Encoded, x: Tensor) -> Rendering:
+        """The face with latent `x`, in its place and under its mask.
 
         Raises:
             EngineError: the latent is not finite.
