@@ -9,7 +9,15 @@ import cv2
 import numpy as np
 import pytest
 
-from reverse_personalization.engines.compact.codec import Decoding, Encoding, FaceCodec
+from reverse_personalization.engines.compact.codec import (
+    MOST_SHAPE,
+    SPARSE,
+    TEXEL_NOISE,
+    Decoding,
+    Encoding,
+    FaceCodec,
+    _most_probable,
+)
 from reverse_personalization.engines.compact.engine import CompactEngine
 from reverse_personalization.engines.compact.finishing import DARKEST, OVEREXPOSED
 from reverse_personalization.engines.compact.frame import SIZE
@@ -158,12 +166,13 @@ def test_nobody_has_light_expression_and_kind_of_a_face_and_nothing_else(
 
     def codes_of(texture: Any) -> Any:
         texture = normalise(texture, encoding.coverage * codec.frame.modelled)[0]
-        components = codec._fit(pack(texture, codec.frame) - codec._tensors["mean_texture"], seen)
+        there = codec._tensors["texture_basis"] @ (seen * (pack(texture, codec.frame) - codec._tensors["mean_texture"]))
+        components = _most_probable(codec._seen_gram(seen[::SPARSE]), there, TEXEL_NOISE, np.inf)
         return codec._tensors["rotation"][:, : len(components)] @ components
 
     source, nobody = codes_of(encoding.texture), codes_of(encoding.nobody)
     kept, attributes = codec.kept > 0, compact_engine._population._attributes
-    assert np.linalg.norm((nobody - source)[kept]) < 0.45 * np.linalg.norm(source[kept])
+    assert np.linalg.norm((nobody - source)[kept]) < 0.55 * np.linalg.norm(source[kept])
     own = codec.own(source)
     assert np.linalg.norm(codec.own(nobody)) < 0.45 * np.linalg.norm(own)
     assert np.abs(np.where(kept, 0, attributes) @ own).max() < 1e-3
@@ -207,6 +216,22 @@ def test_tone_is_divided_out() -> None:
     chroma = moved[..., [2, 0]] - planes[..., None] - tone.chroma
     change = np.stack([(planes - (texture @ luma).mean()) / tone.contrast, *np.moveaxis(chroma / tone.luma, 2, 0)], 2)
     np.testing.assert_allclose(denormalise(change - plain, tone), moved - texture, atol=1e-4)
+
+
+def test_a_mesh_that_is_told_badly_is_no_face_far_from_all_others(portrait: Any, codec: FaceCodec) -> None:
+    mesh = FaceMesher().mesh(portrait.image_rgb, portrait.face)
+    noise = np.random.default_rng(0).normal(0, 0.02, mesh.vertices.shape) * np.ptp(mesh.points[:, 0])
+    noisy = replace(mesh, vertices=(mesh.vertices + noise).astype(np.float32))
+    of_shape = (codec._tensors["rotation"].T @ codec.encode(portrait.image_rgb, noisy).codes)[len(codec._gram) :]
+    assert 0.5 * MOST_SHAPE < np.sqrt((of_shape**2).mean()) < 1.001 * MOST_SHAPE
+
+
+def test_components_are_as_told_unless_they_are_farther_than_faces_are() -> None:
+    gram, there = np.diag([4.0, 1.0]).astype(np.float32), np.array([4.0, 1.0], np.float32)
+    np.testing.assert_allclose(_most_probable(gram, there, 0.0, 1.01), [1, 1])
+    near = _most_probable(gram, there, 1e-3, 0.5)
+    assert 0.4 < np.sqrt((near**2).mean()) <= 0.5
+    assert near[0] > near[1] > 0  # what has less variance is told less
 
 
 def test_what_lies_on_a_face_lies_there_in_the_next_frame(portrait: Any, codec: FaceCodec) -> None:

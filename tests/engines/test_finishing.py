@@ -19,10 +19,23 @@ from reverse_personalization.engines.compact.finishing import (
     Finish,
 )
 from reverse_personalization.engines.compact.frame import SIZE
+from reverse_personalization.engines.compact.textures import luma_of
 
 SEEN = np.ones((SIZE, SIZE), np.float32)
 EVEN = np.full((SIZE, SIZE, 3), 0.5, np.float32)
 FAR_INSIDE = np.full((SIZE, SIZE), 100, np.float32)
+BELOW_HAIR = FAR_INSIDE * (np.arange(SIZE, dtype=np.float32) >= 16)[:, None]
+
+
+def lit_by(light: Any, rgb: Any, *, white: float) -> Any:
+    """Skin in more light, or in less (below 0), of which so much is white and the rest of its own colour."""
+    return rgb + light * (white + (1 - white) * rgb / luma_of(rgb)[..., None])
+
+
+def tinted_skin(roughness: float) -> Any:
+    """Rough as skins of photos are, which neither keep all their colour as they get darker nor lose it all."""
+    even = EVEN * np.array([1.3, 0.95, 0.7], np.float32)
+    return np.asarray(lit_by(skin(roughness) - EVEN, even, white=0.6), np.float32)
 
 
 def masks(
@@ -101,26 +114,38 @@ def test_light_that_nobody_is_stays() -> None:
     assert of_light(EVEN) < 0.8
 
 
-def test_shades_lose_colour_as_they_do_in_photos() -> None:
-    lit = np.asarray(skin(0.004) * (1.3, 0.95, 0.7), np.float32)
-    lit[:16] = 0.1  # hair, which says what the photo exposes
-    shaded = lit.copy()
-    shaded[60:68, 60:68] *= 0.6
+def test_shades_lose_colour_as_they_do_in_the_photo() -> None:
     nose = np.zeros_like(SEEN)
     nose[54:74, 54:74] = 1
-    lit[56:58, 56:58] -= 0.3  # what sets the measure of noses
-    became, before = (
-        finished(lit, texture, SEEN, 1 - nose, nose=nose)[62:66, 62:66].mean((0, 1)) for texture in (shaded, lit)
-    )
-    darker, paler = (1 - of(became) / of(before) for of in (np.mean, lambda rgb: rgb[0] - rgb[2]))
-    assert darker > 0.1
-    assert 0.3 * darker < paler < 1.3 * darker
+
+    def paler(white: float) -> float:
+        lit = np.asarray(skin(0.004) * (1.3, 0.95, 0.7), np.float32)
+        lit[:16] = 0.1  # hair, which says what the photo exposes
+        shaded = lit.copy()
+        shaded[60:68, 60:68] *= 0.6
+        lit[56:58] = lit_by(-0.3, lit[56:58], white=white)  # what sets the measure of noses, and tells of shades
+        became, before = (
+            finished(lit, one, SEEN, 1 - nose, nose=nose, inward=BELOW_HAIR)[62:66, 62:66].mean((0, 1))
+            for one in (shaded, lit)
+        )
+        darker, paler = (1 - of(became) / of(before) for of in (np.mean, lambda rgb: rgb[0] - rgb[2]))
+        assert darker > 0.08
+        return paler / darker
+
+    losing, usual, keeping = (paler(white) for white in (0.0, 0.45, 1.0))
+    assert losing > 1.2 * usual > 1.5 * keeping > 0
 
 
 def test_what_is_no_skin_may_be_strong() -> None:
     smooth, strong = skin(0.01), skin(0.1, seed=1)
     kept = finished(smooth, strong, SEEN, np.zeros_like(SEEN))
     assert detail(kept) > 1.5 * detail(finished(smooth, strong, SEEN, SEEN))
+
+
+def test_skin_is_no_rougher_where_nobody_is_rougher_than_the_photo() -> None:
+    smooth, blotched = skin(0.005), skin(0.05, scale=4.0, seed=1)
+    became = finished(smooth, blotched, SEEN, SEEN, nobody=blotched)
+    assert detail(became) < 0.35 * detail(blotched)
 
 
 def test_no_shadow_falls_on_skin() -> None:
@@ -349,33 +374,35 @@ def test_what_gets_darker_keeps_its_colour() -> None:
 
 @pytest.mark.parametrize("change", [-0.2, 0.2])
 def test_skin_keeps_its_colour_as_it_gets_darker_or_shines(change: float) -> None:
-    lit = np.asarray(skin(0.01) * (1.3, 0.95, 0.7), np.float32)
+    lit = tinted_skin(0.01)
     lit[:16] = 0.1  # hair, which says what the photo exposes
     grey = lit.copy()
     grey[60:68, 60:68] += change
     nose = np.zeros_like(SEEN)
     nose[54:74, 54:74] = 1
     lit[56:58, 56:58] -= 0.3  # what sets the measure of noses
-    lit[70:72, 56:72] += 0.3  # what shines
+    lit[70:72, 56:72] = lit_by(0.3, lit[70:72, 56:72], white=0.8)  # what shines
     became, before = (
-        finished(lit, texture, SEEN, 1 - nose, nose=nose)[62:66, 62:66].mean((0, 1)) for texture in (grey, lit)
+        finished(lit, texture, SEEN, 1 - nose, nose=nose, inward=BELOW_HAIR)[62:66, 62:66].mean((0, 1))
+        for texture in (grey, lit)
     )
     assert np.sign(change) * (became.mean() - before.mean()) > 0.05
     colour = (became[0] - became[2]) / (before[0] - before[2])
     assert colour > 0.85
-    assert colour < 1.1 or change < 0
+    assert colour < 1.2 or change < 0
 
 
 def test_what_skin_gets_brighter_by_is_white_in_part() -> None:
-    lit = np.asarray(skin(0.01) * (1.3, 0.95, 0.7), np.float32)
-    lit[70:72, 56:72] += 0.3  # what says how bright the photo gets
+    lit = tinted_skin(0.01)
+    lit[70:72, 56:72] = lit_by(0.3, lit[70:72, 56:72], white=0.8)  # what says how bright the photo gets
     lit[56:58, 56:58] -= 0.3  # what sets the measure of noses
     nose = np.zeros_like(SEEN)
     nose[54:74, 54:74] = 1
     turned = lit.copy()
     turned[60:68, 60:68] *= 1.4
     became, before = (
-        finished(lit, texture, SEEN, 1 - nose, nose=nose)[62:66, 62:66].mean((0, 1)) for texture in (turned, lit)
+        finished(lit, texture, SEEN, 1 - nose, nose=nose, inward=BELOW_HAIR)[62:66, 62:66].mean((0, 1))
+        for texture in (turned, lit)
     )
     brighter = became.mean() / before.mean() - 1
     coloured = (became[0] - became[2]) / (before[0] - before[2]) - 1

@@ -37,8 +37,11 @@ from reverse_personalization.faces import topology
 from reverse_personalization.faces.alignment import similarity_transform
 from reverse_personalization.faces.face import ByteArray, FloatArray, Mesh
 
-# Variance of a texel that the codes do not hold (luma has variance 1): the prior's weight in the fit.
-TEXEL_NOISE = 0.3
+# Variance of a texel that the codes do not hold (luma has variance 1), and of a mesh's coordinate: the prior's weight
+# in the fit. What would be farther from the average than faces are (root mean square) is noise, too: of texels that are
+# seen obliquely, and of meshes of turned heads.
+TEXEL_NOISE, MESH_NOISE = 0.3, 1e-7
+MOST_TEXTURE, MOST_SHAPE, MORE_NOISE = 0.7, 1.3, 1.5
 # One texel of so many stands for its neighbours, texels that miss less than this count as seen, and beyond this share
 # of hidden ones those that are seen are summed in their place.
 SPARSE, HARDLY, MOSTLY = 3, 0.1, 0.1
@@ -159,7 +162,7 @@ class FaceCodec:
         self._shared = np.linalg.qr(many.T)[0].astype(np.float32)
         self.frame = CanonicalFrame(self.mean_shape)
         self._obstacles = ObstacleFinder(self.frame)
-        self._shape_variance = (self._tensors["shape_basis"] ** 2).sum(1)
+        self._shape_gram = np.diag((self._tensors["shape_basis"] ** 2).sum(1))
         self._gram: FloatArray = self._tensors["texture_basis"] @ self._tensors["texture_basis"].T
         self._sparse_basis = np.ascontiguousarray(self._tensors["texture_basis"][:, ::SPARSE])
 
@@ -209,7 +212,7 @@ class FaceCodec:
         components, detail, tone = self._fitted(sampled, coverage)
         seen = coverage * self.frame.modelled
         offset = (shape - self.mean_shape).ravel()
-        of_shape = self._tensors["shape_basis"] @ offset / self._shape_variance
+        of_shape = _most_probable(self._shape_gram, self._tensors["shape_basis"] @ offset, MESH_NOISE, MOST_SHAPE)
         codes = self._tensors["rotation"] @ np.concatenate([components, of_shape])
         codes = codes.astype(np.float32)
         nobody = sampled - detail - denormalise(self.drawn(self.own(codes)), tone)
@@ -291,10 +294,9 @@ class FaceCodec:
         return Fitted(components, denormalise(unpack(left, self.frame), tone), tone)
 
     def _fit(self, residual: FloatArray, seen: FloatArray) -> FloatArray:
-        """Most probable components given the texels that are seen (ridge regression)."""
-        gram = self._seen_gram(seen[::SPARSE])
-        gram[np.diag_indices_from(gram)] += TEXEL_NOISE
-        return np.asarray(np.linalg.solve(gram, self._tensors["texture_basis"] @ (seen * residual)), np.float32)
+        """Most probable components given the texels that are seen."""
+        there = self._tensors["texture_basis"] @ (seen * residual)
+        return _most_probable(self._seen_gram(seen[::SPARSE]), there, TEXEL_NOISE, MOST_TEXTURE)
 
     def _seen_gram(self, seen: FloatArray) -> FloatArray:
         """Products of components over the texels that are seen, t x t, told by one texel of `SPARSE`."""
@@ -303,6 +305,23 @@ class FaceCodec:
         if len(hidden) > MOSTLY * len(seen):  # the rest of a difference of large sums would be no product any more
             return SPARSE * _gram(self._sparse_basis * np.sqrt(seen))
         return self._gram - SPARSE * _gram(self._sparse_basis[:, hidden] * np.sqrt(missing[hidden]))
+
+
+def _most_probable(gram: FloatArray, there: FloatArray, noise: float, most: float) -> FloatArray:
+    """Components (k) by ridge regression, with as much noise as it takes for them to be no farther than faces are.
+
+    Args:
+        gram: float32 k x k, products of components.
+        there: float32 k, their products with what is seen.
+        noise: its variance at least.
+        most: root mean square of components.
+    """
+    unit = np.eye(len(gram), dtype=np.float32)
+    while True:
+        components = np.asarray(np.linalg.solve(gram + noise * unit, there), np.float32)
+        if not (components**2).mean() > most**2:
+            return components
+        noise *= MORE_NOISE
 
 
 def _light(shade: FloatArray, coverage: FloatArray) -> FloatArray:

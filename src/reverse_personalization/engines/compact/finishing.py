@@ -29,9 +29,9 @@ OVEREXPOSED = 0.2
 # shadows there are moustaches, where these grow as soon as it is darker than the face over so many texels.
 STUBBLE, STUBBLE_AROUND, SHADOW = 0.02, 5, 2.0
 # Texels that part structure into bands. In each of them, and over so many times its texels, a stranger's skin differs
-# from nobody's in that light by no more than so much of what the source's does and so much more, nor than so much
-# anywhere: a child gets no wrinkles, blurred faces stay blurred, and the shadows of hair and noses let no others fall
-# beside them. Bounded as a whole, cheeks and chins had lost their light, and lay like masks within bright rims.
+# from nobody's in that light by no more than so much of what the source's does, or has, and so much more, nor than so
+# much anywhere: a child gets no wrinkles, blurred faces stay blurred, and the shadows of hair and noses let no others
+# fall beside them. Bounded as a whole, cheeks and chins had lost their light, and lay like masks within bright rims.
 BANDS, AROUND, ROUGHEST, SMOOTHEST, MOST_ROUGH = (1.5, 3.0, 6.0, 12.0), 2.0, 0.8, 0.002, 0.02
 # Where skin is to show age, bands up to so many texels have its lines; coarser ones would look like dirt.
 LINES = 3.0
@@ -71,7 +71,7 @@ class Finish:
     Attributes:
         seen: blurs what is seen of it.
         skin: blurs what of that is plain skin.
-        usual: nobody's skin in each of `BANDS`, float32 SIZE x SIZE.
+        usual: nobody's skin in each of `BANDS`, float32 SIZE x SIZE, no rougher than the source's.
         roughness: how far from that skin may be in each of them, likewise.
         shade: float32 SIZE x SIZE, luma that changes more slowly.
         most: float32 SIZE x SIZE, by how much that may change.
@@ -126,7 +126,7 @@ class Finish:
             texture_rgb, nobody_rgb = (np.clip(one + change_rgb, LEAST_WISHED, 1) for one in (texture_rgb, nobody_rgb))
         luma, of_nobody = luma_of(texture_rgb), luma_of(nobody_rgb)
         *bands, shade = _bands(luma, skin, BANDS)
-        *usual, _ = _bands(of_nobody, skin, BANDS)
+        usual = _no_rougher(_bands(of_nobody, skin, BANDS), bands, skin)
         *of_features, coarse = _bands(luma, whole, OF_FEATURES)
         blurred = whole(luma, SHARP_SCALE)
         tip, bridge = frame.nose
@@ -139,9 +139,9 @@ class Finish:
         return cls(
             whole,
             skin,
-            tuple(usual),
+            usual,
             tuple(
-                _allowed(band - nobody, skin, scale) * (rougher if scale <= LINES else min(rougher, 1.0))
+                _allowed(band, nobody, skin, scale) * (rougher if scale <= LINES else min(rougher, 1.0))
                 for band, nobody, scale in zip(bands, usual, BANDS, strict=True)
             ),
             shade,
@@ -239,9 +239,20 @@ def _roughness(band: FloatArray, skin: Blurring, scale: float) -> FloatArray:
     return np.sqrt(skin(band**2, AROUND * scale))
 
 
-def _allowed(band: FloatArray, skin: Blurring, scale: float) -> FloatArray:
-    """How strong a band of new skin may be where a source's is like this, SIZE x SIZE."""
-    return np.asarray(np.minimum(ROUGHEST * _roughness(band, skin, scale) + SMOOTHEST, MOST_ROUGH), np.float32)
+def _no_rougher(of_nobody: list[FloatArray], bands: list[FloatArray], skin: Blurring) -> tuple[FloatArray, ...]:
+    """Nobody's bands no rougher than the source's, SIZE x SIZE each: turned heads are not told well."""
+
+    def bounded(nobody: FloatArray, band: FloatArray, scale: float) -> FloatArray:
+        most, there = (_roughness(one, skin, scale) + SMOOTHEST for one in (band, nobody))
+        return np.asarray(nobody * np.minimum(most / there, 1), np.float32)
+
+    return tuple(bounded(*one) for one in zip(of_nobody, bands, BANDS, strict=False))
+
+
+def _allowed(band: FloatArray, nobody: FloatArray, skin: Blurring, scale: float) -> FloatArray:
+    """How far from nobody's a band of new skin may be where a source's is like this, SIZE x SIZE."""
+    least = np.minimum(_roughness(band - nobody, skin, scale), _roughness(band, skin, scale))
+    return np.asarray(np.minimum(ROUGHEST * least + SMOOTHEST, MOST_ROUGH), np.float32)
 
 
 def _boldness(bands: list[FloatArray], weight: FloatArray) -> tuple[float, ...]:
