@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from reverse_personalization.engines.compact.rendering import GRAIN_LIMIT, _grain
+from reverse_personalization.engines.compact.grain import MOST, Grained, grain
 
 SIDE, TEXEL = 120, 1.0
 SKIN = np.ones((SIDE, SIDE), np.float32)
 BARE = 0 * SKIN
+PLAIN = Grained(SKIN, BARE, BARE)
 BELOW = np.repeat(np.arange(SIDE)[:, None] > SIDE // 2, SIDE, 1).astype(np.float32)
 
 
@@ -20,18 +21,18 @@ def noisy(strength: float) -> Any:
 
 
 def test_grain_is_about_as_strong_as_it_was() -> None:
-    assert 2 < _grain(noisy(4), SKIN, BARE, TEXEL).std() < 4
+    assert 2 < grain(noisy(4), PLAIN, TEXEL).std() < 4
 
 
 def test_a_wrinkle_is_no_grain() -> None:
     wrinkled = noisy(2)
     wrinkled[SIDE // 2 : SIDE // 2 + 2] -= 60
-    assert np.abs(_grain(wrinkled, SKIN, BARE, TEXEL)).max() < 4 < GRAIN_LIMIT
+    assert np.abs(grain(wrinkled, PLAIN, TEXEL)).max() < 4 < MOST
 
 
 def test_smooth_photos_have_no_grain_and_what_is_no_skin_gives_none() -> None:
-    assert np.abs(_grain(noisy(0), SKIN, BARE, TEXEL)).max() < 1e-3
-    assert not _grain(noisy(4), 0 * SKIN, BARE, TEXEL).any()
+    assert np.abs(grain(noisy(0), PLAIN, TEXEL)).max() < 1e-3
+    assert not grain(noisy(4), Grained(BARE, BARE, BARE), TEXEL).any()
 
 
 def test_brows_have_hairs_and_lashes_are_not_drawn_beside_eyes(compact_engine: Any) -> None:
@@ -46,12 +47,32 @@ def test_brows_have_hairs_and_lashes_are_not_drawn_beside_eyes(compact_engine: A
 def test_beards_have_hairs() -> None:
     bearded = noisy(2)
     bearded[SIDE // 2 :] = noisy(16)[SIDE // 2 :]
-    of_beard, of_wrinkles = (_grain(bearded, SKIN, below, TEXEL)[-40:].std() for below in (BELOW, BARE))
-    assert of_beard > 8 > 2 * of_wrinkles
+    of_beard, of_wrinkles = (grain(bearded, Grained(SKIN, below, BARE), TEXEL)[-40:].std() for below in (BELOW, BARE))
+    assert of_beard > 8 > 1.4 * of_wrinkles
+
+
+def test_brows_have_hairs_of_their_own_and_no_others() -> None:
+    brows = np.zeros_like(SKIN)
+    brows[40:60, 20:100] = 1
+    hairy = noisy(2)
+    hairy[40:60, 20:100] = noisy(16)[40:60, 20:100]
+    of_brows, of_skin = (grain(hairy, Grained(SKIN, BARE, where), TEXEL) for where in (brows, BARE))
+    within = np.s_[42:58, 30:95]
+    assert of_brows[within].std() > 2 * of_skin[within].std()
+    outside = brows == 0
+    assert np.array_equal(of_brows[outside], of_skin[outside])
+
+
+def test_what_is_coarser_than_hairs_draws_no_brow_anew() -> None:
+    lined = noisy(0)
+    lined[45:55] -= 60
+    brows = np.zeros_like(SKIN)
+    brows[40:60] = 1
+    assert np.abs(grain(lined, Grained(SKIN, BARE, brows), TEXEL)[48:52]).max() < 1
 
 
 def test_folds_beside_a_mouth_are_no_beard() -> None:
     folded = noisy(2)
     folded[80:, 20:24] -= 60
     folded[80:, 90:94] -= 60
-    assert np.abs(_grain(folded, SKIN, BELOW, TEXEL)).max() < 4
+    assert np.abs(grain(folded, Grained(SKIN, BELOW, BARE), TEXEL)).max() < 4

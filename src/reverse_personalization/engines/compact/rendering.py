@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reverse_personalization.engines.compact.frame import SIZE, CanonicalFrame, distance, polygons
+from reverse_personalization.engines.compact.grain import Grained, grain
 from reverse_personalization.faces import topology
 from reverse_personalization.faces.compositing import Rendering, smoothstep
 from reverse_personalization.faces.face import ByteArray, FloatArray, Mesh
@@ -29,12 +30,6 @@ MOUTH_FADE = 3.0
 PIXEL_BLUR, MOST_BLUR, APART, CLOSED = 1.0, 1.5, 2.5, 5
 # Texels around the eyes over which nothing is moved: gaze is a matter of fractions of a pixel.
 EYE_REST = 8.0
-# Detail finer than so many texels is the grain of skin, hairs and camera, as far as it is no stronger than so many
-# levels and so many times its median: wrinkles are stronger. It is taken from so many texels aside: it draws nobody's.
-GRAIN_SCALE, GRAIN_LIMIT, GRAIN_RANGE, GRAIN_ASIDE = 1.5, 12.0, 1.5, (5.0, 4.0)
-# Where the median below the nose is so many times that above, none to all of it is a beard, whose hairs may be so many
-# times as strong as over so many texels, by roots, in which lines apart hardly count.
-BEARD, HAIRS, HAIRS_AROUND, HAIR_LIMIT = (1.5, 2.0), 2.0, 6.0, 40.0
 # A mouth moves as its least seen parts do, but for this share of it.
 LEAST_OF_MOUTH = 0.05
 # Share of the face's width over which the shape's change fades: the outline itself stays.
@@ -131,13 +126,23 @@ class Renderer:
             free = 1 - region_mask(self._keep, mesh.points - origin, size)
             seen, share = seen * free, share * free
         warped = _warp(image_rgb, field[..., :2] * self._moving(seen, texel_x, texel_y)[..., None], origin)
-        grained, bearded = there(self._frame.grained * coverage), there(self._frame.bearded * coverage)
-        before, grain = image_rgb[rows, columns], _grain(warped, grained, bearded, texel)
+        frame = self._frame
+        grained = Grained(*(there(one * coverage) for one in (frame.grained, frame.bearded, frame.brows)))
         # What is seen too obliquely to be trusted comes to no more than a line there, which would stay.
         closed = cv2.morphologyEx(share, cv2.MORPH_CLOSE, np.ones((CLOSED, CLOSED), np.uint8))
         seams = there(self._inner) * _seams(field[..., 2:], inside, APART / texel)
         share += seams * (closed - share)
-        return Laid(rows, columns, before, warped, texel_x, texel_y, share, grain, seams * closed)
+        return Laid(
+            rows,
+            columns,
+            image_rgb[rows, columns],
+            warped,
+            texel_x,
+            texel_y,
+            share,
+            grain(warped, grained, texel),
+            seams * closed,
+        )
 
     def _moving(self, seen: FloatArray, texel_x: FloatArray, texel_y: FloatArray) -> FloatArray:
         """How much of a mesh's way is gone where it is `seen` (float32 h x w, like the result): by mouths as a whole.
@@ -160,35 +165,6 @@ def _mobility(vertices: FloatArray) -> FloatArray:
     of_outline = smoothstep(apart_from(topology.FACE_OVAL) / (SHAPE_FADE * SIZE))
     of_eyes = smoothstep(apart_from((*topology.RIGHT_EYE, *topology.LEFT_EYE)) / EYE_REST)
     return (of_outline * of_eyes)[:, None]
-
-
-def _grain(image_rgb: FloatArray, grained: FloatArray, bearded: FloatArray, texel: float) -> FloatArray:
-    """The grain of what is grained (h x w) of a h x w x 3 picture, in which a texel is so many pixels large.
-
-    Beards are where some may grow (h x w).
-    """
-    fine = image_rgb - cv2.GaussianBlur(image_rgb, (0, 0), GRAIN_SCALE * texel)
-    aside = np.array([[1, 0, GRAIN_ASIDE[0] * texel], [0, 1, GRAIN_ASIDE[1] * texel]])
-    plain = fine[grained > 0.5]
-    usual = min(GRAIN_RANGE * float(np.median(np.abs(plain))), GRAIN_LIMIT) if plain.size else 0.0
-    most = np.maximum(usual, bearded * _of_beard(np.abs(fine).mean(2), grained, bearded, texel))[..., None]
-    grain = np.clip(fine, -most, most) * grained[..., None]
-    moved = cv2.warpAffine(grain, np.rint(aside), (grained.shape[1], grained.shape[0]), flags=cv2.INTER_NEAREST)
-    return cast(FloatArray, moved * grained[..., None])
-
-
-def _of_beard(fine: FloatArray, grained: FloatArray, bearded: FloatArray, texel: float) -> FloatArray:
-    """How strong hairs of a beard may be, given how strong detail is, h x w all; nothing without a beard."""
-    roots = np.sqrt(fine)
-    around, there = (cv2.GaussianBlur(one, (0, 0), HAIRS_AROUND * texel) for one in (roots * bearded, bearded))
-    hairs = (around / (there + 1e-3)) ** 2
-    below, above = hairs[bearded > 0.5], fine[(grained > 0.5) & (bearded < 0.05)]
-    if not (below.size and above.size):
-        return np.zeros_like(fine)
-    denser = float(np.median(below)) / max(float(np.median(above)), 1e-3)
-    low, high = BEARD
-    share = smoothstep(np.asarray((denser - low) / (high - low), np.float32))
-    return np.asarray(share * np.minimum(HAIRS * hairs, HAIR_LIMIT), np.float32)
 
 
 def _seams(texels: FloatArray, covered: NDArray[np.bool_], apart: float) -> FloatArray:
