@@ -36,10 +36,6 @@ def check_settings(settings: Settings) -> None:
 
 
 def _check_device(settings: Settings) -> None:
-    import torch
+    from reverse_personalization.engines.sdxl.loading import choose_device
 
-    from reverse_personalization.engines.sdxl.loading import choose_device, load_pipeline
-
-    device = choose_device(settings.device)
-    if settings.offload != "none" and device.type == "cpu":
-        load_pipeline(Path(), Path(), device=device, dtype=torch.float32, offload=settings.offload)
+    choose_device(settings.device, settings.offload)

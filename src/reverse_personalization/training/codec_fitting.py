@@ -15,6 +15,7 @@ from reverse_personalization.engines.compact.textures import normalise, pack
 from reverse_personalization.faces import topology
 from reverse_personalization.faces.face import FloatArray, Mesh
 from reverse_personalization.training.dataset import TrainingFaces
+from reverse_personalization.training.population_fitting import ridge
 
 TEXTURE_COMPONENTS = 320
 SHAPE_COMPONENTS = 48
@@ -211,8 +212,7 @@ def _probe(
     inputs = standardised[used][:, columns]
     wanted = (target[used] - target[used].mean()) / target[used].std()
     direction = np.zeros(standardised.shape[1], np.float32)
-    gram = inputs.T @ inputs + PROBE_RIDGE * np.eye(inputs.shape[1])
-    direction[columns] = np.linalg.solve(gram, inputs.T @ wanted)
+    direction[columns] = ridge(inputs, wanted, PROBE_RIDGE)
     return direction
 
 

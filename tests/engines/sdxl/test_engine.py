@@ -299,3 +299,10 @@ def test_without_weights_and_network_there_is_one_sentence(monkeypatch: pytest.M
 def test_compact_refuses_what_only_sdxl_follows() -> None:
     with pytest.raises(UsageError, match="sdxl"):
         load_engine(Settings(model="somewhere"))
+
+
+def test_nothing_is_fetched_for_what_cannot_be_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weights, "snapshot", lambda *_: pytest.fail("fetched"))
+    monkeypatch.setattr(weights, "file", lambda *_: pytest.fail("fetched"))
+    with pytest.raises(UsageError, match="--offload"):
+        SdxlEngine.from_pretrained(device="cpu", offload="model")

@@ -86,11 +86,11 @@ class SdxlEngine:
 
         Raises:
             WeightsError: something is missing, damaged, out of reach or of another layout.
-            UsageError: the device is not there.
+            UsageError: the device is not there, or there is nothing to offload from.
         """
         model = model or "sdxl"
         ip_adapter = ip_adapter or ("faceid-sd15" if model == "sd15" else "faceid-sdxl")
-        place = choose_device(device)  # before gigabytes are fetched for a device that is not there
+        place = choose_device(device, offload)  # before gigabytes are fetched for one that is not there
         if guide is None or isinstance(guide, str | Path):
             guide = ArcFace(weights.file(guide or "arcface"))
         folder, adapter = weights.snapshot(model), weights.file(ip_adapter)

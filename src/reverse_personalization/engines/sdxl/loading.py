@@ -27,10 +27,7 @@ def load_pipeline(
     Raises:
         WeightsError: files are missing, damaged or of another layout.
         EngineError: the adapter holds a LoRA, but PEFT is missing.
-        UsageError: there is nothing to offload from.
     """
-    if offload != "none" and device.type == "cpu":
-        raise UsageError(f"--offload {offload}: spares a GPU's memory; leave it out on the CPU.")
     name = pipeline_class(model)
     parts = read_adapter(ip_adapter)
     if has_lora(parts) and find_spec("peft") is None:
@@ -71,12 +68,19 @@ def pipeline_class(model: Path) -> str:
     return str(name)
 
 
-def choose_device(wanted: str) -> torch.device:
+def choose_device(wanted: str, offload: Offload = "none") -> torch.device:
     """The device asked for; auto is the first there is of CUDA, MPS and the CPU.
 
     Raises:
-        UsageError: it is not there.
+        UsageError: it is not there, or there is nothing to offload from.
     """
+    device = _device(wanted)
+    if offload != "none" and device.type == "cpu":
+        raise UsageError(f"--offload {offload}: spares a GPU's memory; leave it out on the CPU.")
+    return device
+
+
+def _device(wanted: str) -> torch.device:
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if wanted == "auto":
         return torch.device(next(name for name, here in there.items() if here))

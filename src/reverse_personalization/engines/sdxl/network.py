@@ -106,7 +106,7 @@ class DiffusionNetwork:
             WeightsError: files are missing, damaged or of another layout.
             UsageError: the device is not there, or there is nothing to offload from.
         """
-        place = choose_device(device)
+        place = choose_device(device, offload)
         precision = choose_dtype(dtype, place)
         pipeline = load_pipeline(Path(model), Path(ip_adapter), device=place, dtype=precision, offload=offload)
         if compile:
