@@ -30,6 +30,14 @@ def test_a_wrinkle_is_no_grain() -> None:
     assert np.abs(grain(wrinkled, PLAIN, TEXEL)).max() < 4 < MOST
 
 
+def test_lines_as_fine_as_grain_are_not_drawn_beside_where_they_were() -> None:
+    lined = noisy(0)
+    lined[:, ::2] -= 4
+    drawn = grain(lined, PLAIN, 4.0)[30:110, 30:110]
+    assert drawn.std() > 1
+    assert drawn.mean(0).std() < 0.4 * drawn.std()
+
+
 def test_smooth_photos_have_no_grain_and_what_is_no_skin_gives_none() -> None:
     assert np.abs(grain(noisy(0), PLAIN, TEXEL)).max() < 1e-3
     assert not grain(noisy(4), Grained(BARE, BARE, BARE), TEXEL).any()

@@ -13,9 +13,10 @@ from reverse_personalization.faces.face import FloatArray
 # Detail finer than so many texels is grain, as far as it is no stronger than so many levels and so many times its
 # median: wrinkles are stronger. It is taken from so many texels aside: it draws nobody's.
 FINE, MOST, LIMIT, ASIDE = 1.5, 12.0, 1.5, (5.0, 4.0)
-# These limits, and textures that hold nothing as fine, cost skin half of what is finer than so many texels: it gets so
-# much of that back. What is coarser tells who somebody is.
-FINEST, GIVEN_BACK = 0.75, 0.6
+# What is finer than so many texels is the sum of lines and noise, and its lines tell who somebody is, wherever they are
+# put: it is given other signs at random, a texel a sign. Limits, and textures that hold nothing as fine, cost skin half
+# of it: what is left is made so many times as strong.
+FINEST, STRONGER = 0.75, 1.6
 # Hairs may be so many times as strong as over so many texels, by roots, in which lines apart hardly count.
 HAIRS, HAIRS_AROUND, MOST_HAIRS = 2.0, 6.0, 40.0
 # Where the median below the nose is so many times that above, none to all of it is a beard.
@@ -41,6 +42,7 @@ class Grained(NamedTuple):
 def grain(image_rgb: FloatArray, where: Grained, texel: float) -> FloatArray:
     """The grain of a h x w x 3 picture in levels, likewise; a texel is so many pixels large."""
     fine, finest = (image_rgb - cv2.GaussianBlur(image_rgb, (0, 0), scale * texel) for scale in (FINE, FINEST))
+    coarser = fine - finest
 
     def taken(detail: FloatArray, most: FloatArray | float, aside: tuple[float, float]) -> FloatArray:
         return _moved(np.clip(detail, -most, most) * where.skin[..., None], aside, texel)
@@ -49,8 +51,8 @@ def grain(image_rgb: FloatArray, where: Grained, texel: float) -> FloatArray:
         most = np.clip(HAIRS * _hairy(_strength(detail), place, texel), _usual(detail, where), MOST_HAIRS)
         return place[..., None] * (taken(detail, most[..., None], aside) - found)
 
-    found = taken(fine, _usual(fine, where), ASIDE)
-    found += GIVEN_BACK * taken(finest, _usual(finest, where), ASIDE)
+    found = taken(coarser, _usual(coarser, where), ASIDE)
+    found += STRONGER * _signs(where.skin.shape, texel) * taken(finest, _usual(finest, where), ASIDE)
     if beard := _beard(_strength(fine), where, texel):
         found += beard * hairs(fine, where.bearded, ASIDE)
     found += hairs(finest, where.brows, ALONG)
@@ -66,6 +68,14 @@ def _usual(detail: FloatArray, where: Grained) -> float:
     """How strong detail (h x w x 3) of skin may be to be grain, in levels."""
     plain = detail[where.skin > 0.5]
     return min(LIMIT * float(np.median(np.abs(plain))), MOST) if plain.size else 0.0
+
+
+def _signs(size: tuple[int, ...], texel: float) -> FloatArray:
+    """Plus and minus at random, float32 h x w x 1: the same for every picture, so that videos do not flicker."""
+    height, width = size
+    cell = max(1, round(texel))
+    signs = np.random.default_rng(0).choice(np.array([-1, 1], np.float32), (height // cell + 1, width // cell + 1))
+    return cast(FloatArray, signs.repeat(cell, 0).repeat(cell, 1)[:height, :width, None])
 
 
 def _moved(fine: FloatArray, aside: tuple[float, float], texel: float) -> FloatArray:
