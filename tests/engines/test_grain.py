@@ -11,7 +11,8 @@ from reverse_personalization.engines.compact.grain import MOST, Grained, grain
 SIDE, TEXEL = 120, 1.0
 SKIN = np.ones((SIDE, SIDE), np.float32)
 BARE = 0 * SKIN
-PLAIN = Grained(SKIN, BARE, BARE)
+SIGNS = np.random.default_rng(1).choice(np.array([-1, 1], np.float32), (SIDE, SIDE))
+PLAIN = Grained(SKIN, BARE, BARE, SIGNS)
 BELOW = np.repeat(np.arange(SIDE)[:, None] > SIDE // 2, SIDE, 1).astype(np.float32)
 
 
@@ -33,14 +34,15 @@ def test_a_wrinkle_is_no_grain() -> None:
 def test_lines_as_fine_as_grain_are_not_drawn_beside_where_they_were() -> None:
     lined = noisy(0)
     lined[:, ::2] -= 4
-    drawn = grain(lined, PLAIN, 4.0)[30:110, 30:110]
+    signs = SIGNS.repeat(4, 0).repeat(4, 1)[:SIDE, :SIDE]
+    drawn = grain(lined, PLAIN._replace(signs=signs), 4.0)[30:110, 30:110]
     assert drawn.std() > 1
     assert drawn.mean(0).std() < 0.4 * drawn.std()
 
 
 def test_smooth_photos_have_no_grain_and_what_is_no_skin_gives_none() -> None:
     assert np.abs(grain(noisy(0), PLAIN, TEXEL)).max() < 1e-3
-    assert not grain(noisy(4), Grained(BARE, BARE, BARE), TEXEL).any()
+    assert not grain(noisy(4), Grained(BARE, BARE, BARE, SIGNS), TEXEL).any()
 
 
 def test_brows_have_hairs_and_lashes_are_not_drawn_beside_eyes(compact_engine: Any) -> None:
@@ -55,7 +57,9 @@ def test_brows_have_hairs_and_lashes_are_not_drawn_beside_eyes(compact_engine: A
 def test_beards_have_hairs() -> None:
     bearded = noisy(2)
     bearded[SIDE // 2 :] = noisy(16)[SIDE // 2 :]
-    of_beard, of_wrinkles = (grain(bearded, Grained(SKIN, below, BARE), TEXEL)[-40:].std() for below in (BELOW, BARE))
+    of_beard, of_wrinkles = (
+        grain(bearded, Grained(SKIN, below, BARE, SIGNS), TEXEL)[-40:].std() for below in (BELOW, BARE)
+    )
     assert of_beard > 8 > 1.4 * of_wrinkles
 
 
@@ -64,7 +68,7 @@ def test_brows_have_hairs_of_their_own_and_no_others() -> None:
     brows[40:60, 20:100] = 1
     hairy = noisy(2)
     hairy[40:60, 20:100] = noisy(16)[40:60, 20:100]
-    of_brows, of_skin = (grain(hairy, Grained(SKIN, BARE, where), TEXEL) for where in (brows, BARE))
+    of_brows, of_skin = (grain(hairy, Grained(SKIN, BARE, where, SIGNS), TEXEL) for where in (brows, BARE))
     within = np.s_[42:58, 30:95]
     assert of_brows[within].std() > 2 * of_skin[within].std()
     outside = brows == 0
@@ -76,11 +80,11 @@ def test_what_is_coarser_than_hairs_draws_no_brow_anew() -> None:
     lined[45:55] -= 60
     brows = np.zeros_like(SKIN)
     brows[40:60] = 1
-    assert np.abs(grain(lined, Grained(SKIN, BARE, brows), TEXEL)[48:52]).max() < 1
+    assert np.abs(grain(lined, Grained(SKIN, BARE, brows, SIGNS), TEXEL)[48:52]).max() < 1
 
 
 def test_folds_beside_a_mouth_are_no_beard() -> None:
     folded = noisy(2)
     folded[80:, 20:24] -= 60
     folded[80:, 90:94] -= 60
-    assert np.abs(grain(folded, Grained(SKIN, BELOW, BARE), TEXEL)).max() < 4
+    assert np.abs(grain(folded, Grained(SKIN, BELOW, BARE, SIGNS), TEXEL)).max() < 4

@@ -32,11 +32,13 @@ class Grained(NamedTuple):
         skin: all of a face that changes, but its eyes.
         bearded: where beards may grow.
         brows: brows.
+        signs: plus and minus 1 instead, at random, the same everywhere on a face: so videos do not flicker.
     """
 
     skin: FloatArray
     bearded: FloatArray
     brows: FloatArray
+    signs: FloatArray
 
 
 def grain(image_rgb: FloatArray, where: Grained, texel: float) -> FloatArray:
@@ -52,7 +54,7 @@ def grain(image_rgb: FloatArray, where: Grained, texel: float) -> FloatArray:
         return place[..., None] * (taken(detail, most[..., None], aside) - found)
 
     found = taken(coarser, _usual(coarser, where), ASIDE)
-    found += STRONGER * _signs(where.skin.shape, texel) * taken(finest, _usual(finest, where), ASIDE)
+    found += STRONGER * where.signs[..., None] * taken(finest, _usual(finest, where), ASIDE)
     if beard := _beard(_strength(fine), where, texel):
         found += beard * hairs(fine, where.bearded, ASIDE)
     found += hairs(finest, where.brows, ALONG)
@@ -68,14 +70,6 @@ def _usual(detail: FloatArray, where: Grained) -> float:
     """How strong detail (h x w x 3) of skin may be to be grain, in levels."""
     plain = detail[where.skin > 0.5]
     return min(LIMIT * float(np.median(np.abs(plain))), MOST) if plain.size else 0.0
-
-
-def _signs(size: tuple[int, ...], texel: float) -> FloatArray:
-    """Plus and minus at random, float32 h x w x 1: the same for every picture, so that videos do not flicker."""
-    height, width = size
-    cell = max(1, round(texel))
-    signs = np.random.default_rng(0).choice(np.array([-1, 1], np.float32), (height // cell + 1, width // cell + 1))
-    return cast(FloatArray, signs.repeat(cell, 0).repeat(cell, 1)[:height, :width, None])
 
 
 def _moved(fine: FloatArray, aside: tuple[float, float], texel: float) -> FloatArray:

@@ -90,6 +90,7 @@ class Renderer:
         self.fade = self._fading(OUTLINE_FADE)
         self._inner = smoothstep((frame.inward - OUTLINE_FADE) / OUTLINE_FADE)
         self.mobility = _mobility(frame.vertices)
+        self._signs: FloatArray = np.random.default_rng(0).choice(np.array([-1, 1], np.float32), (SIZE, SIZE))
 
     def _fading(self, outline: float) -> FloatArray:
         """How much of each texel may change, SIZE x SIZE, that fades over so many toward the outline."""
@@ -127,7 +128,9 @@ class Renderer:
             seen, share = seen * free, share * free
         warped = _warp(image_rgb, field[..., :2] * self._moving(seen, texel_x, texel_y)[..., None], origin)
         frame = self._frame
-        grained = Grained(*(there(one * coverage) for one in (frame.grained, frame.bearded, frame.brows)))
+        skin, bearded, brows = (there(one * coverage) for one in (frame.grained, frame.bearded, frame.brows))
+        signs = _look_up(self._signs, texel_x, texel_y, cv2.INTER_NEAREST)
+        grained = Grained(skin, bearded, brows, signs)
         # What is seen too obliquely to be trusted comes to no more than a line there, which would stay.
         closed = cv2.morphologyEx(share, cv2.MORPH_CLOSE, np.ones((CLOSED, CLOSED), np.uint8))
         seams = there(self._inner) * _seams(field[..., 2:], inside, APART / texel)
@@ -186,8 +189,8 @@ def _bounds(points: FloatArray, size: tuple[int, int]) -> tuple[slice, slice]:
     return slice(top, bottom), slice(left, right)
 
 
-def _look_up(canonical: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:
-    return cast(FloatArray, cv2.remap(canonical, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE))
+def _look_up(canonical: FloatArray, x: FloatArray, y: FloatArray, how: int = cv2.INTER_CUBIC) -> FloatArray:
+    return cast(FloatArray, cv2.remap(canonical, x, y, how, borderMode=cv2.BORDER_REPLICATE))
 
 
 def _warp(image_rgb: ByteArray, shift: FloatArray, origin: FloatArray) -> FloatArray:
