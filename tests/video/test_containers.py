@@ -19,11 +19,15 @@ from reverse_personalization.errors import NoFaceError
 from reverse_personalization.settings import Settings
 from reverse_personalization.video import parts
 from reverse_personalization.video.anonymizing import anonymize_video
+from reverse_personalization.video.declared import declared_bytes
 from reverse_personalization.video.options import VideoOptions
 from reverse_personalization.video.reading import FURTHER_FILMS, UnreadableVideoError, VideoReader
 
 Prepare = Callable[[Any], None]
 FINE = VideoOptions(crf=4)
+# A film with what is no box behind its last one.
+TRAILED = b"\0\0\0\x08ftyp" + b"\x7f" * 16
+CODECS = {".mkv": "libx264", ".webm": "libvpx-vp9", ".avi": "mpeg4"}
 
 
 @pytest.fixture(scope="module")
@@ -55,10 +59,16 @@ def noise(i: int) -> Any:
     return np.random.default_rng(i).integers(0, 255, (*SIZE, 3)).astype(np.uint8)
 
 
-def encoded(path: Path, prepare: Prepare = lambda stream: None, count: int = 6, picture: Any = bars) -> Path:
+def encoded(
+    path: Path,
+    prepare: Prepare = lambda stream: None,
+    count: int = 6,
+    picture: Any = bars,
+    codec: str = "libx264",
+) -> Path:
     """Pictures as a video, with a stream that was prepared."""
     with av.open(str(path), "w", options={"movflags": "faststart"}) as container:
-        stream = added(container)
+        stream = added(container, codec)
         prepare(stream)
         for packet in packets(stream, count, picture):
             container.mux(packet)
@@ -228,6 +238,55 @@ def test_frames_that_are_cut_off_are_told(tmp_path: Path, anonymized: Any) -> No
     assert note.startswith(f"Only {len(pictures(tmp_path / 'out.mp4'))} of the 12 frames that the file declares")
     for options in (VideoOptions(), VideoOptions(start=0.1), VideoOptions(end=0.3)):
         assert anonymized(whole, tmp_path / "out.mp4", options=options) == ()
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".webm", ".avi"])
+def test_bytes_that_are_cut_off_are_told_where_frames_are_not_counted(
+    tmp_path: Path, anonymized: Any, suffix: str
+) -> None:
+    whole = encoded(tmp_path / f"whole{suffix}", count=12, picture=noise, codec=CODECS[suffix])
+    assert anonymized(whole, tmp_path / f"out{suffix}") == ()
+    size = whole.stat().st_size
+    cut = tmp_path / f"cut{suffix}"
+    cut.write_bytes(whole.read_bytes()[: size * 2 // 3])
+    for resumable in (False, True):
+        (note,) = anonymized(cut, tmp_path / f"out{suffix}", resumable=resumable)
+        frames = len(pictures(tmp_path / f"out{suffix}"))
+        assert 0 < frames < 12
+        assert note.startswith(
+            f"The file has {size * 2 // 3} of the {size} bytes that it declares, and {frames} frames"
+        )
+
+
+def test_a_cut_film_in_fragments_is_told(tmp_path: Path, anonymized: Any) -> None:
+    whole, cut = tmp_path / "whole.mp4", tmp_path / "cut.mp4"
+    with av.open(str(whole), "w", options={"movflags": "frag_keyframe+empty_moov"}) as container:
+        stream = added(container)
+        stream.codec_context.gop_size = 3
+        for packet in packets(stream, 12, noise):
+            container.mux(packet)
+    assert anonymized(whole, tmp_path / "out.mp4") == ()
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size * 2 // 3])
+    (note,) = anonymized(cut, tmp_path / "out.mp4")
+    assert note.startswith(f"The file has {cut.stat().st_size} of the ")
+    assert 0 < len(pictures(tmp_path / "out.mp4")) < 12
+
+
+def test_a_film_that_does_not_say_how_long_it_is_is_not_called_cut_off(tmp_path: Path) -> None:
+    live = tmp_path / "live.mkv"
+    with av.open(str(live), "w", options={"live": "1"}) as container:
+        for packet in packets(added(container), 6):
+            container.mux(packet)
+    assert declared_bytes(live) == 0
+    for content in (b"", b"RIFF", b"RIFF\0\0\0\0AVI ", b"\x1a\x45\xdf\xa3", b"\x1a\x45\xdf\xa3\x80other", TRAILED):
+        live.write_bytes(content)
+        assert declared_bytes(live) == 0
+
+
+def test_long_avi_files_of_several_chunks_are_walked_through(tmp_path: Path) -> None:
+    clip = tmp_path / "long.avi"
+    clip.write_bytes(b"RIFF\x05\0\0\0AVI x\0" + b"RIFF\x64\0\0\0AVIX")
+    assert declared_bytes(clip) == 14 + 8 + 100
 
 
 def test_frames_that_an_edit_list_leaves_out_are_not_missed(tmp_path: Path, anonymized: Any) -> None:

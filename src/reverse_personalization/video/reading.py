@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from reverse_personalization.errors import InputError
 from reverse_personalization.faces.face import ByteArray
 from reverse_personalization.video.colours import Colours
+from reverse_personalization.video.declared import declared_bytes
 from reverse_personalization.video.memory import keep_pictures_apart
 from reverse_personalization.video.threads import ahead
 
@@ -162,12 +163,24 @@ class VideoReader:
             raise UnreadableVideoError(f"{self.path}: has no picture in that part; give another --start or --end.")
         if index == 0:
             raise UnreadableVideoError(f"{self.path}: no picture can be read; check it with a player.")
-        declared = _declared(self.container, self.stream)
-        if not self.start and self.end is None and self._coded < declared:
-            self.notes.append(
-                f"Only {index} of the {declared} frames that the file declares can be read; it is cut off "
-                "or damaged, so get it anew if you need the rest."
-            )
+        if not self.start and self.end is None:
+            self.notes += self._missing(index)
+
+    def _missing(self, read: int) -> list[str]:
+        """A sentence if the file says that it holds more than could be read."""
+        frames, present = _declared(self.container, self.stream), self.path.stat().st_size
+        if self._coded < frames:
+            return [
+                f"Only {read} of the {frames} frames that the file declares can be read; it is cut off or damaged, so "
+                "get it anew if you need the rest."
+            ]
+        declared = declared_bytes(self.path)
+        if present < declared:
+            return [
+                f"The file has {present} of the {declared} bytes that it declares, and {read} frames in them; it is "
+                "cut off, so get it anew if you need the rest."
+            ]
+        return []
 
     def packets(self) -> Iterator[Any]:
         """Packets of sound and subtitles alone.
@@ -268,7 +281,7 @@ def _films(path: Path, container: Any) -> list[Any]:
 
 def _declared(container: Any, stream: Any) -> int:
     """Coded frames that the file says it holds, those that an edit list leaves out excepted; 0 if it does not say."""
-    # Elsewhere the index is partial, or the number in the header is an estimate.
+    # Elsewhere the index is partial, or the number in the header is an estimate; there bytes are told.
     if not stream.frames or "mp4" not in container.format.name:
         return 0
     return sum(entry.size > 0 for entry in stream.index_entries)
